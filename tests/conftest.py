@@ -1,4 +1,4 @@
-"""What every test gets: fixed seeds, one thread, no network; and an account of what was skipped for want of material."""
+"""What every test gets: fixed seeds, one thread, no network; and an account of skips for want of material."""
 
 import os
 
@@ -42,7 +42,7 @@ def seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast tier talks to this machine alone. (pip, which fetches embedded assets, is a process of its own.)"""
+    """The fast tier talks to this machine alone (pip, which fetches embedded assets, is another process)."""
     if request.node.get_closest_marker("slow"):
         return
 
