@@ -1,0 +1,8 @@
+"""Lightning callbacks."""
+
+from pvchat.callbacks.head_activation import HeadActivationMap
+from pvchat.callbacks.run_folder import RunFolder
+from pvchat.callbacks.sparsity_controller import SparsityController
+from pvchat.callbacks.stage_schedule import StageSchedule
+
+__all__ = ["HeadActivationMap", "RunFolder", "SparsityController", "StageSchedule"]

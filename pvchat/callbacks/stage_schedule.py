@@ -1,0 +1,49 @@
+"""Switches the training from image to video: which parameter groups move is a function of the epoch."""
+
+import lightning as L
+
+from pvchat.errors import UserError
+from pvchat.stages import StagePlan
+from pvchat.training import PersonalizedVideoChat
+
+
+class StageSchedule(L.Callback):
+    """Applies ``plan`` (paper, section 3.4): late encoder blocks train in the video stage only.
+
+    Frozen parameters have no gradient, so the optimizer skips them altogether (no decay, no momentum).
+    Raises UserError when a stage names an unknown group.
+    """
+
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan = plan
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, PersonalizedVideoChat)
+        available = sorted(pl_module.chat.parameter_groups())
+        for name, part in (("image", self.plan.image), ("video", self.plan.video)):
+            unknown = sorted(set(part.trainable) - set(available))
+            if unknown:
+                raise UserError(
+                    f"stages.{name}.trainable names unknown groups {unknown}; available: {available}."
+                )
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._apply(trainer, pl_module)  # a run resumed inside an epoch gets no epoch start
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._apply(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        video = float(self.plan.name_at(trainer.current_epoch) == "video")
+        pl_module.log("train/video_stage", video, batch_size=1)
+
+    def _apply(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, PersonalizedVideoChat)
+        trainable = self.plan.at(trainer.current_epoch).trainable
+        for name, parameters in pl_module.chat.parameter_groups().items():
+            for parameter in parameters:
+                parameter.requires_grad_(name in trainable)
+                if name not in trainable:
+                    parameter.grad = None

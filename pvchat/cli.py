@@ -1,0 +1,101 @@
+"""The ``pvchat`` command. Light on purpose: torch is imported only by the command that needs it."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from pvchat import __version__
+from pvchat.errors import UserError
+
+LIGHTNING = {
+    "fit": "train a model from a config",
+    "validate": "loss on the validation split of a run or config",
+    "test": "evaluate with controls: metrics.json and predictions.jsonl",
+    "predict": "answer the questions of a manifest: predictions.jsonl",
+}
+EPILOG = """lightning commands (-c FILE may be repeated, later files win; any value can be overridden):
+  pvchat fit -c experiments/laptop.yaml --data.source.path corpus/manifest.jsonl
+  pvchat fit -c experiments/laptop.yaml -c experiments/attention/dense.yaml --model.warmup_steps 20
+  pvchat fit --help                   every option, with types and defaults
+  pvchat fit -c ... --print_config    the resolved config
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 after a one-sentence error about bad input."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads ruin busy machines
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        if args and args[0] in LIGHTNING:
+            importlib.import_module("pvchat.lightning_cli").run(args)
+        else:
+            options = build_parser().parse_args(args)
+            importlib.import_module(options.module).main(options)
+    except UserError as error:
+        print(f"pvchat: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pvchat: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of everything but the Lightning commands, which are listed for ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="pvchat",
+        description="Personalised video chat: show one clip of a person, ask about that person in any video.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pvchat {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _quickstart(commands.add_parser("quickstart", help="learn a person and ask about them, start to end"))
+    _chat(commands.add_parser("chat", help="talk about a clip with a personalised model"))
+    _assets(commands.add_parser("assets", help="list, prefetch or verify the embedded pretrained parts"))
+    for name, text in LIGHTNING.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def _quickstart(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Builds a small corpus, trains image stage then video stage with ReMoH, SPR and HAE, evaluates on "
+        "material training never saw, and leaves a run folder. Without options the subject is a talking "
+        "person from a package."
+    )
+    parser.add_argument("--subject", help="name of your subject (with --reference and --negatives)")
+    parser.add_argument("--reference", nargs="+", metavar="PATH", help="clip(s), photo(s) or a folder of them")
+    parser.add_argument("--negatives", metavar="FOLDER", help="photos or clips of other people, at least four")
+    parser.add_argument("--face", type=int, metavar="N", help="which face of the reference, from left, first is 1")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders go (default: runs)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
+    parser.set_defaults(module="pvchat.quickstart")
+
+
+def _chat(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Streams answers about a clip. In the conversation: /clip FILE changes the clip, /reset forgets the "
+        "history, /quit ends."
+    )
+    parser.add_argument("--run", required=True, metavar="RUN", help="a run folder with a trained adapter")
+    parser.add_argument("--clip", required=True, metavar="FILE", help="the video or photo to ask about")
+    parser.add_argument("--ask", metavar="QUESTION", help="ask once and exit")
+    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.set_defaults(module="pvchat.chat")
+
+
+def _assets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "prefetch", "verify"), nargs="?", default="list")
+    parser.add_argument("names", nargs="*", help="which (default: all)")
+    parser.set_defaults(module="pvchat.assets")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

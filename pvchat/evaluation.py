@@ -1,0 +1,191 @@
+"""What a test is: answers and presence scores under each control, and the numbers made of them."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from pvchat.batch import Batch
+from pvchat.metrics.functional.presence import parse_presence
+from pvchat.metrics.functional.ranking import balanced_accuracy, calibrate_threshold, roc_auc
+from pvchat.metrics.functional.text import corpus_bleu
+from pvchat.modules.video_chat import VideoChat
+
+ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
+CONTROLS: dict[ControlName, str] = {
+    "main": "the personalised model",
+    "text_only": "no video shown: must be at chance, or the questions leak",
+    "face_blanked": "faces painted over: must be at chance, or the clips leak",
+    "base_model": "before personalisation",
+    "no_subject_tokens": "the subject's tokens left out: where is the identity stored?",
+    "other_subject": "another subject's tokens: where is the identity stored?",
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One question under one control. ``answer`` is None where only the score was asked for; ``score`` is
+    the logit of "Yes" minus that of "No" as first word."""
+
+    id: str
+    clip_id: str
+    control: ControlName
+    type: str
+    origin: str
+    subjects: tuple[str, ...]
+    polarity: str | None
+    presence: dict[str, bool]
+    question: str
+    reference: str
+    answer: str | None
+    score: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "presence": dict(self.presence)}
+
+
+def predict(
+    chat: VideoChat,
+    batch: Batch,
+    control: ControlName,
+    *,
+    base_model: AbstractContextManager[None] | None = None,
+    generate: bool = True,
+    max_new_tokens: int = 32,
+) -> list[Prediction]:
+    """Ask every question of ``batch`` under ``control``; face-blanked batches come so from the loader."""
+    swap: AbstractContextManager[None] = nullcontext()
+    if control == "other_subject":
+        swap = chat.other_subject()
+    elif control == "base_model" and base_model is not None:
+        swap = base_model
+    shown = control if control in ("text_only", "no_subject_tokens") else "main"
+    with swap:
+        scores = chat.presence_scores(batch, control=shown).tolist()
+        answers: Sequence[str | None] = (
+            chat.answer(batch, control=shown, max_new_tokens=max_new_tokens)
+            if generate
+            else [None] * len(batch)
+        )
+    return [
+        Prediction(
+            id=e.id,
+            clip_id=e.clip_id,
+            control=control,
+            type=e.type,
+            origin=e.origin,
+            subjects=e.subjects,
+            polarity=e.polarity,
+            presence=dict(e.presence),
+            question=e.question,
+            reference=e.answer,
+            answer=answer,
+            score=score,
+        )
+        for e, answer, score in zip(batch.examples, answers, scores, strict=True)
+    ]
+
+
+def calibrate(chat: VideoChat, batches: Iterable[Batch]) -> float:
+    """Threshold on the presence score that is best on ``batches`` (validation or training material)."""
+    scores: list[float] = []
+    truth: list[bool] = []
+    for batch in batches:
+        scores += chat.presence_scores(batch).tolist()
+        truth += [e.polarity == "yes" for e in batch.examples]
+    return calibrate_threshold(scores, truth)
+
+
+def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[str, float]:
+    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores) and BLEU of the rest."""
+    result: dict[str, float] = {}
+    for control in CONTROLS:
+        chosen = [p for p in predictions if p.control == control]
+        numbers = _existence([p for p in chosen if p.polarity is not None], threshold) | _text(chosen)
+        result |= {f"{control}/{name}": value for name, value in numbers.items()}
+    return result
+
+
+def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str, float]:
+    if not predictions:
+        return {}
+    truth = [p.polarity == "yes" for p in predictions]
+    scores = [p.score for p in predictions]
+    numbers: dict[str, float] = {"existence_questions": float(len(predictions))}
+    if all(p.answer is not None for p in predictions):
+        said = [_said(p) for p in predictions]
+        right = [s is t for s, t in zip(said, truth, strict=True)]
+        numbers |= {
+            "presence_accuracy": sum(right) / len(right),
+            "presence_unparsed": float(said.count(None)),
+        }
+        sides = {
+            side: [r for r, t in zip(right, truth, strict=True) if t is wanted]
+            for side, wanted in (("yes", True), ("no", False))
+        }
+        each = {f"presence_accuracy_{s}": sum(v) / len(v) for s, v in sides.items() if v}
+        numbers |= each
+        if len(each) == 2:
+            numbers["presence_balanced_accuracy"] = sum(each.values()) / 2
+    if len(set(truth)) == 2:
+        numbers |= {
+            "presence_auc": roc_auc(scores, truth),
+            "score_balanced_accuracy": balanced_accuracy(scores, truth, threshold=0.0),
+            "calibrated_balanced_accuracy": balanced_accuracy(scores, truth, threshold=threshold),
+        }
+    return numbers
+
+
+def _said(prediction: Prediction) -> bool | None:
+    """What the answer says of the person asked about; None when it cannot be parsed."""
+    assert prediction.answer is not None
+    present = [parse_presence(prediction.answer, [name])[name] for name in prediction.subjects]
+    if any(p is None for p in present):
+        return None
+    return any(present)
+
+
+def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
+    answered = [p for p in predictions if p.answer is not None]
+    numbers: dict[str, float] = {}
+    for kind in ("appearance", "action", "location", "general"):
+        chosen = [p for p in answered if p.type == kind]
+        if chosen:
+            exact = [_normal(p.answer or "") == _normal(p.reference) for p in chosen]
+            numbers[f"{kind}_exact"] = sum(exact) / len(exact)
+    if answered:
+        preds = [p.answer or "" for p in answered]
+        target = [p.reference for p in answered]
+        numbers |= {f"bleu{n}": corpus_bleu(preds, target, max_order=n) for n in (1, 4)}
+    return numbers
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+@torch.no_grad()
+def run_controls(
+    chat: VideoChat,
+    batch: Batch,
+    controls: Sequence[ControlName],
+    *,
+    base_model: AbstractContextManager[None] | None,
+    generate: Sequence[ControlName],
+    max_new_tokens: int,
+) -> list[Prediction]:
+    """All of ``controls`` on one batch."""
+    return [
+        prediction
+        for control in controls
+        for prediction in predict(
+            chat,
+            batch,
+            control,
+            base_model=base_model,
+            generate=control in generate,
+            max_new_tokens=max_new_tokens,
+        )
+    ]

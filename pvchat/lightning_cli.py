@@ -1,0 +1,182 @@
+"""``pvchat fit|validate|test|predict``: LightningCLI over the signatures, one run folder for each run."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jsonargparse import ArgumentError, set_parsing_settings
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from pvchat.callbacks import HeadActivationMap, RunFolder, SparsityController, StageSchedule
+from pvchat.checkpoints import load_adapter
+from pvchat.datamodules.personalized import PersonalizedDataModule
+from pvchat.errors import UserError
+from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, find_run, new_run
+from pvchat.stages import StagePlan
+from pvchat.training import PersonalizedVideoChat
+
+LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
+
+
+class PVChatCLI(LightningCLI):
+    """Adds to LightningCLI: ``name``, ``runs``, ``logger``, ``stages``, ``init_from``, ``threads``."""
+
+    run_dir: Path | None = None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str, default="run", help="Name of the experiment.")
+        parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
+        parser.add_argument("--run_dir", type=str | None, default=None, help="Use this run folder.")
+        parser.add_argument("--logger", type=LoggerName, default="csv", help="Where metrics are logged.")
+        parser.add_argument("--threads", type=int | None, default=None, help="CPU threads.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Run or adapter to start from.")
+        parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
+        parser.add_lightning_class_args(StageSchedule, "stage_schedule")
+        parser.add_lightning_class_args(SparsityController, "sparsity_controller")
+        parser.add_lightning_class_args(HeadActivationMap, "head_activation_map")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": "last",
+                "checkpoint.every_n_train_steps": 20,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.link_arguments("stages", "data.stages")
+        parser.link_arguments("stages", "stage_schedule.plan")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.run_dir = Path(config.run_dir) if config.run_dir else new_run(config.runs, config.name)
+        config.checkpoint.dirpath = config.checkpoint.dirpath or str(self.run_dir / CHECKPOINTS)
+        config.trainer.default_root_dir = str(self.run_dir)
+        config.trainer.max_epochs = config.trainer.max_epochs or _epochs(config.stages)
+        if config.trainer.logger is None:
+            config.trainer.logger = False  # made from the flag in instantiate_trainer
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        assert self.run_dir is not None
+        config = self.config[self.subcommand]
+        trainer = super().instantiate_trainer(**kwargs)
+        if config.trainer.logger is False:
+            trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
+        trainer.callbacks.insert(0, RunFolder(self.run_dir, config=self._config_text()))
+        return trainer
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        self.datamodule.attach(self.model.chat.views.extractor, self.model.chat.registry)
+        source = self.config[self.subcommand].init_from
+        if source:
+            state = load_adapter(
+                _adapter(source),
+                base_fingerprint=self.model.base_fingerprint,
+                subjects=self.model.chat.registry.names,
+            )
+            self.model.load_state_dict(state, strict=False)
+
+    def _config_text(self) -> str:
+        config = self.config[self.subcommand].clone()
+        for key in ("ckpt_path", "run_dir", "init_from"):
+            config[key] = None  # of this call, not of the experiment
+        parser = self._subcommand_parsers[self.subcommand]
+        return str(parser.dump(config, skip_validation=True))
+
+
+def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
+    """The Lightning logger behind ``--logger``; all of them see the same metric names."""
+    if name == "csv":
+        return CSVLogger(run_dir, name=None, version="")
+    if name == "tensorboard":
+        return TensorBoardLogger(run_dir, name=None, version="tensorboard")
+    offline = name == "wandb"
+    return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
+
+
+def run(args: Sequence[str]) -> None:
+    """Run one LightningCLI command. Raises UserError with the point of a usage error, without the usage."""
+    quiet()
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    try:
+        PVChatCLI(
+            PersonalizedVideoChat,
+            PersonalizedDataModule,
+            args=_expand(args),
+            seed_everything_default=0,
+            save_config_callback=None,
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+            trainer_defaults={
+                "accelerator": "auto",
+                "devices": 1,
+                "gradient_clip_val": 1.0,
+                "reload_dataloaders_every_n_epochs": 1,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": 1,
+                "enable_model_summary": False,
+            },
+        )
+    except ArgumentError as error:
+        raise UserError(str(error)) from error
+
+
+def quiet() -> None:
+    """Silence what is not news for our users."""
+    for text in (".*does not have many workers.*", ".*LeafSpec.*", ".*litlogger.*", ".*number of training batches.*"):
+        warnings.filterwarnings("ignore", text)
+
+
+def _expand(args: Sequence[str]) -> list[str]:
+    """``--resume RUN`` continues a run in its folder; ``--run RUN`` uses its config and adapter."""
+    out = list(args)
+    for flag in ("--resume", "--run"):
+        given = [i for i, a in enumerate(out) if a == flag or a.startswith(f"{flag}=")]
+        if not given:
+            continue
+        i = given[0]
+        if "=" in out[i]:
+            value, width = out[i].split("=", 1)[1], 1
+        elif i + 1 < len(out):
+            value, width = out[i + 1], 2
+        else:
+            raise UserError(f"{flag} takes a run folder: got nothing.")
+        run_dir = find_run(value)
+        extra = ["--config", str(run_dir / CONFIG)]
+        if flag == "--resume":
+            checkpoint = run_dir / CHECKPOINTS / "last.ckpt"
+            if not checkpoint.is_file():
+                raise UserError(f"--resume needs {checkpoint}, which does not exist: start the run anew.")
+            extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint), "--weights_only", "true"]
+        else:
+            extra += ["--init_from", str(run_dir)]
+        out[i : i + width] = []
+        out[1:1] = extra
+    return out
+
+
+def _adapter(source: str) -> Path:
+    path = Path(source)
+    return path if (path / "adapter.json").is_file() else find_run(path) / ADAPTER
+
+
+def _subjects(datamodule: PersonalizedDataModule) -> tuple[str, ...]:
+    return datamodule.subjects
+
+
+def _epochs(stages: Any) -> int:
+    return int(stages.image.epochs + stages.video.epochs)
+
+
+if __name__ == "__main__":  # for `torchrun` and `fabric run`
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    run(sys.argv[1:])

@@ -1,0 +1,55 @@
+"""A trained run, ready to answer: the model of its config with its adapter, and clips made into batches."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from pvchat.batch import Batch, Example, Features, stack_features
+from pvchat.checkpoints import load_adapter
+from pvchat.datamodules.video import decode
+from pvchat.errors import UserError
+from pvchat.modules.video_chat import VideoChat
+from pvchat.runs import ADAPTER, CONFIG, RECORD, find_run
+from pvchat.training import PersonalizedVideoChat
+
+
+@dataclass(frozen=True)
+class PersonalModel:
+    """A ``chat`` that knows its subjects, and how many frames of a clip it is shown."""
+
+    chat: VideoChat
+    num_frames: int
+
+    def look(self, clip: str | Path) -> Features:
+        """Decode a video or photo and extract what the model sees of it. Raises UserError."""
+        return self.chat.views.extractor(decode(Path(clip), num_frames=self.num_frames))
+
+    def batch(self, features: Features, question: str) -> Batch:
+        """One clip, one question, which spells subjects as ``<name>``."""
+        import torch
+
+        views, masks = stack_features([features])
+        example = Example("", "", question, "", "general", None, (), {}, "real")
+        asked = torch.tensor([self.chat.registry.person_mask(question)])
+        return Batch([example], views, masks, asked).to(self.chat.project_up.weight.device)
+
+
+def load_run(path: str | Path) -> PersonalModel:
+    """Build the model of a run folder from its config and load its adapter. Raises UserError."""
+    folder = find_run(path)
+    if not (folder / ADAPTER).is_dir():
+        raise UserError(f"a run to chat with needs a trained {ADAPTER}/: {folder} has none (training unfinished?).")
+    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PersonalizedVideoChat, "model")
+    values = {"model": {**config["model"], "subjects": record["subjects"], "controls": ["main"]}}
+    module: PersonalizedVideoChat = parser.instantiate_classes(parser.parse_object(values)).model
+    state = load_adapter(
+        folder / ADAPTER, base_fingerprint=module.base_fingerprint, subjects=module.chat.registry.names
+    )
+    module.load_state_dict(state, strict=False)
+    return PersonalModel(module.chat.eval(), config["data"]["num_frames"])

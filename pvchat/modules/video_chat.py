@@ -1,0 +1,194 @@
+"""The whole model, usable without Lightning: encode -> bridge -> splice -> decode (paper, figure 4a)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pvchat.batch import Batch, Tokens, tokens_to
+from pvchat.modules.language_model import LanguageModel
+from pvchat.modules.qformer import QFormer
+from pvchat.modules.views import ClipViews
+from pvchat.prompts import IGNORE, Encoded, PromptBuilder, TemplateName, Turn
+from pvchat.routing import Routing
+from pvchat.subjects import SubjectRegistry
+
+Control = Literal["main", "text_only", "no_subject_tokens"]
+"""How much the model is shown: everything, the text alone, or the clip without the subject's tokens."""
+QFormerFactory = Callable[[int, int], QFormer]
+
+
+@dataclass(frozen=True)
+class Visual:
+    """Visual tokens (B, Q, D_lm), their ``mask`` (B, Q) and the routing of each routed module."""
+
+    tokens: Tensor
+    mask: Tensor
+    routings: dict[str, Routing]
+
+
+@dataclass(frozen=True)
+class ChatOutput:
+    """``logits`` (N, V) and ``labels`` (N,) at the N supervised positions; ``first`` (N,) marks the
+    first answer token of each row."""
+
+    logits: Tensor
+    labels: Tensor
+    first: Tensor
+    routings: dict[str, Routing]
+
+
+class VideoChat(nn.Module):
+    """Vision encoder views, ReMoH Q-former and a language model with LoRA, spliced by the paper's prompt.
+
+    ``qformer`` builds the bridge from (context width, number of persons). All parameters are frozen or
+    trained by group name; see ``parameter_groups``.
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[str],
+        *,
+        views: ClipViews,
+        qformer: QFormerFactory,
+        language_model: LanguageModel,
+        num_soft_tokens: int = 16,
+        template: TemplateName | None = None,
+    ) -> None:
+        super().__init__()
+        self.registry = SubjectRegistry(subjects, num_soft_tokens=num_soft_tokens)
+        self.views = views
+        self.qformer = qformer(views.context_width, len(self.registry))
+        self.language_model = language_model
+        language_model.add_rows(self.registry.num_rows)
+        self.project_up = nn.Linear(self.qformer.width, language_model.width)
+        # the Q-former ends in a LayerNorm: visual tokens start at the scale of the word embeddings
+        nn.init.normal_(self.project_up.weight, std=language_model.embedding_std / self.qformer.width**0.5)
+        nn.init.zeros_(self.project_up.bias)
+        self.prompts = PromptBuilder(
+            tokenizer=language_model.tokenizer,
+            registry=self.registry,
+            vocab_size=language_model.vocab_size,
+            template=template or language_model.template,
+            tokens_per_view=self.qformer.num_queries,
+        )
+        self.yes_id, self.no_id = (
+            language_model.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No")
+        )
+
+    def forward(self, batch: Batch, *, control: Control = "main") -> ChatOutput:
+        """Logits of the answers of ``batch``, computed at supervised positions only."""
+        encoded = [self._encode_text([Turn(e.question, e.answer)], control) for e in batch.examples]
+        visual = None if control == "text_only" else self.encode(batch, control=control)
+        tokens = self._collate(encoded, side="right")
+        hidden = self.language_model.hidden(*self.splice(tokens, visual))
+        targets = tokens.labels[:, 1:]
+        keep = targets != IGNORE
+        logits = self.language_model.logits(hidden[:, :-1][keep])
+        first = keep & (keep.cumsum(dim=1) == 1)
+        return ChatOutput(logits, targets[keep], first[keep], visual.routings if visual else {})
+
+    def encode(self, batch: Batch, *, control: Control = "main") -> Visual:
+        """Late encoder blocks, Q-former and projection of cached features."""
+        context, context_mask = self.views(batch.views, batch.view_masks)  # (B, K, Dc), (B, K)
+        asked = batch.person_mask if control == "main" else torch.zeros_like(batch.person_mask)
+        out = self.qformer(context, context_mask=context_mask, person_mask=asked)
+        return Visual(self.project_up(out.hidden), out.mask, out.routings)
+
+    def splice(self, tokens: Tokens, visual: Visual | None) -> tuple[Tensor, Tensor]:
+        """Word embeddings with the visual tokens in their slots, and the attention mask (B, S)."""
+        embeds = self.language_model.embed(tokens.input_ids)
+        if visual is None:
+            return embeds, tokens.attention_mask
+        attention = tokens.attention_mask.masked_scatter(tokens.visual_mask, visual.mask)
+        embeds = embeds.masked_scatter(tokens.visual_mask.unsqueeze(-1), visual.tokens.to(embeds.dtype))
+        return embeds, attention
+
+    @torch.no_grad()
+    def presence_scores(self, batch: Batch, *, control: Control = "main") -> Tensor:
+        """Logit of "Yes" minus logit of "No" (B,) as first word of the answer."""
+        embeds, attention = self._questions(batch, control)
+        logits = self.language_model.logits(self.language_model.hidden(embeds, attention)[:, -1])
+        return logits[:, self.yes_id] - logits[:, self.no_id]
+
+    @torch.no_grad()
+    def answer(self, batch: Batch, *, control: Control = "main", max_new_tokens: int = 32) -> list[str]:
+        """Greedy answers, deterministic and independent of what else is in the batch."""
+        embeds, attention = self._questions(batch, control)
+        ids = self.language_model.generate(embeds, attention, max_new_tokens=max_new_tokens)
+        return [self.language_model.decode(row, self.registry) for row in ids]
+
+    @torch.no_grad()
+    def stream(self, batch: Batch, turns: Sequence[Turn], *, max_new_tokens: int = 128) -> Iterator[str]:
+        """Pieces of the answer to the last of ``turns`` about the one clip in ``batch``."""
+        tokens = self._collate([self.prompts.encode(turns)], side="left")
+        embeds, attention = self.splice(tokens, self.encode(batch))
+        ids: list[int] = []
+        shown = ""
+        for token in self.language_model.stream(embeds, attention, max_new_tokens=max_new_tokens):
+            ids.append(token)
+            text = self.language_model.decode(ids, self.registry)
+            if not text.endswith("\ufffd"):  # a character may need several tokens
+                yield text[len(shown) :]
+                shown = text
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Everything that can be trained, by name; the rest of the model is frozen for good."""
+        routers = [p for n, p in self.qformer.named_parameters() if "router" in n.split(".")]
+        routed = {id(p) for p in routers} | {id(self.qformer.personal_query_tokens)}
+        bridge = [p for p in self.qformer.parameters() if id(p) not in routed]
+        return {
+            "token_rows": [*self.language_model.token_rows.parameters(), self.qformer.personal_query_tokens],
+            "qformer": [*bridge, *self.views.bridge_parameters(), *self.project_up.parameters()],
+            "router": routers,
+            "lora": list(self.language_model.lora_parameters()),
+            "encoder_late": list(self.views.encoder.late_parameters()),
+        }
+
+    @contextmanager
+    def other_subject(self, *, seed: int = 0) -> Iterator[None]:
+        """Exchange what belongs to a person: with several persons each gets the next one's token rows and
+        personal queries, a single person gets untrained ones. Undone on exit."""
+        owned = self._owned_by_person()
+        saved = [p.detach().clone() for p in owned]
+        fresh = self._rolled() if len(self.registry) > 1 else self._untrained(seed)
+        with torch.no_grad():
+            for parameter, value in zip(owned, fresh, strict=True):
+                parameter.copy_(value)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(owned, saved, strict=True):
+                    parameter.copy_(value)
+
+    def _owned_by_person(self) -> list[nn.Parameter]:
+        return [*self.language_model.token_rows.parameters(), self.qformer.personal_query_tokens]
+
+    def _rolled(self) -> list[Tensor]:
+        rows = 1 + self.registry.num_soft_tokens
+        *token_rows, queries = self._owned_by_person()
+        return [*(r.roll(rows, 0) for r in token_rows), queries.roll(1, 0)]
+
+    def _untrained(self, seed: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        rows = self.language_model.initial_rows(self.registry.num_rows, generator=generator)
+        queries = torch.randn(self.qformer.personal_query_tokens.shape, generator=generator) * 0.02
+        return [*rows, queries]
+
+    def _questions(self, batch: Batch, control: Control) -> tuple[Tensor, Tensor]:
+        encoded = [self._encode_text([Turn(e.question)], control) for e in batch.examples]
+        visual = None if control == "text_only" else self.encode(batch, control=control)
+        return self.splice(self._collate(encoded, side="left"), visual)
+
+    def _encode_text(self, turns: Sequence[Turn], control: Control) -> Encoded:
+        return self.prompts.encode(
+            turns, with_video=control != "text_only", with_subjects=control != "no_subject_tokens"
+        )
+
+    def _collate(self, encoded: Sequence[Encoded], *, side: Literal["left", "right"]) -> Tokens:
+        tokens = self.prompts.collate(encoded, pad_id=self.language_model.pad_id, side=side)
+        return tokens_to(tokens, self.project_up.weight.device)

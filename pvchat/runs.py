@@ -1,0 +1,81 @@
+"""Run folders ``runs/<name>/<id>/``: what a run leaves behind, and how it is read again."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pvchat.errors import UserError
+
+CONFIG, RECORD, METRICS, PREDICTIONS = "config.yaml", "run.json", "metrics.json", "predictions.jsonl"
+ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
+RECORDED_PACKAGES = ("torch", "lightning", "transformers", "peft", "numpy")
+
+
+def new_run(root: str | Path, name: str) -> Path:
+    """A fresh folder ``root/name/<time>``; safe when several runs start in the same second."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        path = Path(root) / name / (stamp if not attempt else f"{stamp}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise UserError(f"no free run folder under {root}/{name}: remove old runs.")
+
+
+def find_run(path: str | Path) -> Path:
+    """``path`` itself, or its newest run when it is the folder of a name. Raises UserError."""
+    folder = Path(path)
+    if (folder / CONFIG).is_file():
+        return folder
+    runs = sorted(p.parent for p in folder.glob(f"*/{CONFIG}"))
+    if runs:
+        return runs[-1]
+    raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give --run runs/NAME/ID.")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write then rename, so that a reader never sees half a file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def environment() -> dict[str, Any]:
+    """Python, platform, package versions and git state, for ``run.json``."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in RECORDED_PACKAGES},
+        "pvchat": version("pvchat"),
+        "git": _git(),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    def ask(*command: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(
+            ["git", *command], capture_output=True, text=True, check=True, cwd=here, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None  # an installed package has no repository

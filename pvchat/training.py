@@ -1,0 +1,166 @@
+"""The LightningModule: one step, its parameter groups, what is logged and what is saved."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import cos, pi
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from pvchat.batch import Batch
+from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
+from pvchat.evaluation import ControlName, Prediction, calibrate, run_controls, summarise
+from pvchat.losses import Objective
+from pvchat.modules.video_chat import VideoChat
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Peak learning rate of each parameter group."""
+
+    token_rows: float = 1e-3
+    qformer: float = 1e-3
+    router: float = 1e-2
+    lora: float = 1e-3
+    encoder_late: float = 1e-4
+
+
+class PersonalizedVideoChat(L.LightningModule):
+    """Trains ``chat(subjects)`` on ``objective``.
+
+    Every group is known to the optimizer from the start; which of them move is the StageSchedule
+    callback's choice. The learning rate warms up linearly, then follows a cosine to zero. Dropout is a
+    pure function of (``seed``, step), so a resumed run repeats what an undisturbed one does. A test asks
+    every question under each of ``controls`` and writes answers out for those in ``generate``.
+    """
+
+    def __init__(
+        self,
+        *,
+        subjects: Sequence[str],
+        chat: Callable[[Sequence[str]], VideoChat],
+        objective: Objective,
+        learning_rates: LearningRates | None = None,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 10,
+        seed: int = 0,
+        controls: Sequence[ControlName] = ("main", "text_only", "face_blanked", "base_model"),
+        generate: Sequence[ControlName] = ("main",),
+        max_new_tokens: int = 24,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False  # the frozen base is not in the checkpoint
+        self.chat = chat(subjects)
+        self.objective = objective
+        self.learning_rates = learning_rates or LearningRates()
+        self.weight_decay, self.warmup_steps, self.seed = weight_decay, warmup_steps, seed
+        self.controls, self.generate, self.max_new_tokens = tuple(controls), tuple(generate), max_new_tokens
+        self.predictions: list[Prediction] = []
+        self.metrics: dict[str, float] = {}
+        self.threshold = 0.0
+        groups = self.chat.parameter_groups()
+        self.chat.requires_grad_(False)
+        for parameter in (p for group in groups.values() for p in group):
+            parameter.requires_grad_(True)
+        self.trainable = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
+        kept = self.trainable if "base_model" in self.controls else frozenset()
+        self.initial = {n: p.detach().clone() for n, p in self.named_parameters() if n in kept}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        out = self.chat(batch)
+        objective = self.objective(out.logits, out.labels, out.first, out.routings)
+        values = {"loss": objective.total, **objective.parts}
+        logged = {f"train/{name}": value.detach() for name, value in values.items()}
+        sparsity = torch.zeros((), device=self.device)
+        if out.routings:
+            rates = {name: routing.active_rate for name, routing in out.routings.items()}
+            sparsity = 1 - torch.stack(list(rates.values())).mean()
+            logged |= {f"train/active_rate/{name}": rate for name, rate in rates.items()}
+            logged["train/active_rate"] = 1 - sparsity
+        if self.objective.smooth_proximity is not None:
+            logged["train/lambda"] = self.objective.smooth_proximity.weight.mean()
+        self.log_dict(logged, batch_size=len(batch))
+        return {"loss": objective.total, "sparsity": sparsity.detach()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        out = self.chat(batch)
+        loss = self.objective.language_modeling(out.logits, out.labels, out.first)
+        self.log("val/loss", loss, batch_size=len(batch), prog_bar=True, sync_dist=True)
+
+    def on_test_start(self) -> None:
+        self.predictions = []
+        batches = self.trainer.datamodule.calibration_dataloader()
+        self.threshold = calibrate(self.chat, (b.to(self.device) for b in batches))
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """The first loader shows the clips as they are, the second with faces blanked."""
+        variant: ControlName = "face_blanked" if dataloader_idx else "main"
+        controls = [c for c in self.controls if (c == "face_blanked") == (variant == "face_blanked")]
+        self.predictions += run_controls(
+            self.chat,
+            batch,
+            controls,
+            base_model=self.untrained(),
+            generate=self.generate,
+            max_new_tokens=self.max_new_tokens,
+        )
+
+    def on_test_epoch_end(self) -> None:
+        numbers = summarise(self.predictions, threshold=self.threshold)
+        self.metrics = {f"test/{name}": value for name, value in numbers.items()}
+        self.log_dict(self.metrics)
+
+    @contextmanager
+    def untrained(self) -> Iterator[None]:
+        """The model as it was before any training; undone on exit."""
+        trained = {n: p.detach().clone() for n, p in self.named_parameters() if n in self.initial}
+        self.load_state_dict(self.initial, strict=False)
+        try:
+            yield
+        finally:
+            self.load_state_dict(trained, strict=False)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        rates = asdict(self.learning_rates)
+        groups = [
+            {
+                "name": name,
+                "params": parameters,
+                "lr": rates[name],
+                # decay would pull routers towards "off" and rows towards the origin
+                "weight_decay": 0.0 if name in ("router", "token_rows") else self.weight_decay,
+            }
+            for name, parameters in self.chat.parameter_groups().items()
+            if parameters
+        ]
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        total = self.trainer.datamodule.total_steps() // self.trainer.accumulate_grad_batches
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.lr_factor(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def lr_factor(self, step: int, total: int) -> float:
+        """Share of the peak rate at ``step`` of ``total``."""
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        progress = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
+        return 0.5 * (1 + cos(pi * min(1.0, progress)))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trim_checkpoint(checkpoint, keep=self._kept(), base_fingerprint=self.base_fingerprint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        fill_checkpoint(checkpoint, module=self, keep=self._kept(), base_fingerprint=self.base_fingerprint)
+
+    @property
+    def base_fingerprint(self) -> str:
+        """Names the frozen parts a checkpoint belongs to."""
+        return f"{self.chat.views.fingerprint}+{self.chat.language_model.fingerprint}"
+
+    def _kept(self) -> frozenset[str]:
+        return self.trainable | {f"objective.{name}" for name, _ in self.objective.named_buffers()}
