@@ -1,0 +1,43 @@
+"""What a routed attention module reports: which heads were used, by which token, and how much.
+
+A contract between modules (which produce it), losses and callbacks (which read it).
+Axes: B batch, L tokens on the query side, H heads, Hr routed heads (the last Hr of the H).
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Routing of one attention module, in fp32.
+
+    ``scores`` (B, L, Hr) >= 0: weights of the routed heads before mixing (MoH: softmax probabilities).
+    ``logits`` (B, L, Hr): router outputs before clamp and ReLU (MoH: before the softmax).
+    ``routing_map`` (B, L, Hr) bool: the head is used by the token.
+    ``head_weights`` (B, L, H): final weights of all heads, shared heads first.
+    ``mask`` (B, L) bool: the token counts; None when all do. Queries of persons not asked about don't."""
+
+    scores: Tensor
+    logits: Tensor
+    routing_map: Tensor
+    head_weights: Tensor
+    mask: Tensor | None = None
+
+    @property
+    def active_rate(self) -> Tensor:
+        """Share of (token, routed head) pairs in use, over counted tokens; a scalar."""
+        return self.per_head(self.routing_map).mean()
+
+    @property
+    def sparsity(self) -> Tensor:
+        return 1.0 - self.active_rate
+
+    def per_head(self, values: Tensor) -> Tensor:
+        """Mean of ``values`` (B, L, Hr) over the counted tokens: (Hr,). Zero when no token counts."""
+        values = values.to(self.logits.dtype)
+        if self.mask is None:
+            return values.mean((0, 1))
+        mask = self.mask.unsqueeze(-1)
+        return values.masked_fill(~mask, 0.0).sum((0, 1)) / mask.sum().clamp(min=1)
