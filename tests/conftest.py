@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 import torch
 
+from pvchat.assets import cache_dir
+
 MATERIAL = {
     "PVCHAT_MEDIA": "clips and photos of real people",
     "PVCHAT_REFERENCE": "public code and data of the paper's authors",
@@ -56,6 +58,18 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+
+
+@pytest.fixture
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A $PVCHAT_CACHE of the test's own, empty but for the embedded assets, which all tests share."""
+    shared = cache_dir() / "assets"
+    shared.mkdir(parents=True, exist_ok=True)
+    cache = tmp_path / "pvchat-cache"
+    cache.mkdir()
+    (cache / "assets").symlink_to(shared.resolve(), target_is_directory=True)
+    monkeypatch.setenv("PVCHAT_CACHE", str(cache))
+    return cache
 
 
 def _material(variable: str) -> Path:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from pvchat.assets import cache_dir
+
 pytest_plugins = ["pytester"]
 
 
@@ -26,6 +28,12 @@ def test_network_is_refused_and_this_machine_is_not() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         socket.create_connection(server.getsockname(), timeout=5).close()
+
+
+def test_private_cache_holds_nothing_but_shared_assets(private_cache: Path) -> None:
+    assert cache_dir() == private_cache
+    assert [p.name for p in private_cache.iterdir()] == ["assets"]
+    assert (private_cache / "assets").resolve().parent != private_cache
 
 
 def test_skips_for_want_of_material_are_counted_and_named(
