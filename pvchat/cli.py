@@ -68,9 +68,15 @@ def _quickstart(parser: argparse.ArgumentParser) -> None:
         "person from a package."
     )
     parser.add_argument("--subject", help="name of your subject (with --reference and --negatives)")
-    parser.add_argument("--reference", nargs="+", metavar="PATH", help="clip(s), photo(s) or a folder of them")
-    parser.add_argument("--negatives", metavar="FOLDER", help="photos or clips of other people, at least four")
-    parser.add_argument("--face", type=int, metavar="N", help="which face of the reference, from left, first is 1")
+    parser.add_argument(
+        "--reference", nargs="+", metavar="PATH", help="clip(s), photo(s) or a folder of them"
+    )
+    parser.add_argument(
+        "--negatives", metavar="FOLDER", help="photos or clips of other people, at least four"
+    )
+    parser.add_argument(
+        "--face", type=int, metavar="N", help="which face of the reference, from left, first is 1"
+    )
     parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders go (default: runs)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")

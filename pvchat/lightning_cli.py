@@ -35,7 +35,9 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--run_dir", type=str | None, default=None, help="Use this run folder.")
         parser.add_argument("--logger", type=LoggerName, default="csv", help="Where metrics are logged.")
         parser.add_argument("--threads", type=int | None, default=None, help="CPU threads.")
-        parser.add_argument("--init_from", type=str | None, default=None, help="Run or adapter to start from.")
+        parser.add_argument(
+            "--init_from", type=str | None, default=None, help="Run or adapter to start from."
+        )
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
         parser.add_lightning_class_args(StageSchedule, "stage_schedule")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
@@ -132,7 +134,12 @@ def run(args: Sequence[str]) -> None:
 
 def quiet() -> None:
     """Silence what is not news for our users."""
-    for text in (".*does not have many workers.*", ".*LeafSpec.*", ".*litlogger.*", ".*number of training batches.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*litlogger.*",
+        ".*number of training batches.*",
+    ):
         warnings.filterwarnings("ignore", text)
 
 

@@ -41,7 +41,9 @@ def load_run(path: str | Path) -> PersonalModel:
     """Build the model of a run folder from its config and load its adapter. Raises UserError."""
     folder = find_run(path)
     if not (folder / ADAPTER).is_dir():
-        raise UserError(f"a run to chat with needs a trained {ADAPTER}/: {folder} has none (training unfinished?).")
+        raise UserError(
+            f"a run to chat with needs a trained {ADAPTER}/: {folder} has none (training unfinished?)."
+        )
     config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     parser = ArgumentParser(exit_on_error=False)

@@ -54,7 +54,9 @@ class HeadActivationMap(L.Callback):
         if not trainer.is_global_zero or not self._sums[True] or not all(self._counts.values()):
             return
         maps = {
-            key: {name: (total / self._counts[present]).tolist() for name, total in self._sums[present].items()}
+            key: {
+                name: (total / self._counts[present]).tolist() for name, total in self._sums[present].items()
+            }
             for key, present in (("present", True), ("absent", False))
         }
         folder = Path(trainer.default_root_dir)

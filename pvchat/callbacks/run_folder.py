@@ -42,7 +42,9 @@ class RunFolder(L.Callback):
         write_text(self.path / CONFIG, self.config)
         write_json(self.path / RECORD, self.record)
         for logger in trainer.loggers:
-            if hasattr(logger.experiment, "config"):  # W&B shows the whole config, not only what Lightning knows
+            if hasattr(
+                logger.experiment, "config"
+            ):  # W&B shows the whole config, not only what Lightning knows
                 logger.experiment.config.update({"config_yaml": self.config}, allow_val_change=True)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -51,7 +53,10 @@ class RunFolder(L.Callback):
             save_adapter(
                 self.path / ADAPTER,
                 {n: p for n, p in pl_module.named_parameters() if n in pl_module.trainable},
-                {"subjects": list(pl_module.chat.registry.names), "base_fingerprint": pl_module.base_fingerprint},
+                {
+                    "subjects": list(pl_module.chat.registry.names),
+                    "base_fingerprint": pl_module.base_fingerprint,
+                },
             )
             write_json(self.path / RECORD, self.record | {"fitted": _now()})
 
