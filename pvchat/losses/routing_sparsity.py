@@ -47,15 +47,15 @@ class RoutingSparsity(nn.Module):
         """Scalar; zero without routed modules. Changes nothing."""
         if not routings:
             return self.weight.new_zeros(())
-        losses = torch.stack([self._module(r) for r in routings.values()])
-        return (self._per_module(losses) * losses).mean()
+        losses = torch.stack([self._pressure(r) for r in routings.values()])
+        return (self.weight * self._checked(losses)).mean()
 
     @torch.no_grad()
     def update(self, sparsity: Tensor) -> None:
         """Once per optimizer step: ``lambda *= exp(k (target - sparsity))``, or ReMoE's step of a factor 1.2,
         within [1e-15, 10]. ``sparsity`` is one value or one per module (M,), averaged for a global lambda."""
         sparsity = sparsity.float()
-        gap = self.target - (self._per_module(sparsity) if self.weight.ndim else sparsity.mean())
+        gap = self.target - (self._checked(sparsity) if self.weight.ndim else sparsity.mean())
         factor = (
             torch.exp(self.k * gap) if self.rule == "exp" else torch.exp(gap.sign() * math.log(_REMOE_FACTOR))
         )
@@ -63,17 +63,17 @@ class RoutingSparsity(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # Steps of lambda are below the resolution of bf16: it stays fp32 when the model is cast.
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.weight = self.weight.float()
         return self
 
-    def _module(self, routing: Routing) -> Tensor:
+    def _pressure(self, routing: Routing) -> Tensor:
         scores = routing.per_head(routing.scores)  # (Hr,)
         if not self.load_balanced:
             return scores.mean()
         return (routing.per_head(routing.routing_map).detach() * scores).sum()
 
-    def _per_module(self, values: Tensor) -> Tensor:
+    def _checked(self, values: Tensor) -> Tensor:
         if self.weight.ndim and values.shape != self.weight.shape:
             raise ValueError(
                 f"lambda is set for {len(self.weight)} modules: got {tuple(values.shape)} values."
