@@ -1,0 +1,1 @@
+"""Results for people: tables on screen and in documents, pictures of what the heads do."""
