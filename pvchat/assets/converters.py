@@ -25,8 +25,8 @@ def gguf_to_safetensors(source: Path, target: Path) -> None:
         source, gguf_file=gguf.name, dtype=torch.bfloat16, **options
     )
     # save_pretrained refuses a model that says it is quantized; the weights no longer are
-    model.hf_quantizer = None
-    model.is_quantized = False
+    for name, value in {"hf_quantizer": None, "is_quantized": False}.items():
+        setattr(model, name, value)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.config._name_or_path = ""
@@ -40,39 +40,30 @@ def gguf_to_safetensors(source: Path, target: Path) -> None:
 
 
 def onnx_to_dinov2(source: Path, target: Path) -> None:
-    """Rebuild the DINOv2-S/14 backbone inside a saliency model's ONNX graph as ``Dinov2Model``.
+    """Rebuild the DINOv2-S/14 backbone inside a saliency model's ONNX graph for ``Dinov2Model``.
 
-    Named initializers keep Hugging Face names; linear weights lost theirs when the export folded the
-    transpose, so they are found by the node that multiplies with them."""
+    Most initializers keep their names; linear weights lost theirs when the export folded the transpose,
+    so they are found by the node that multiplies with them. Names on disk are those of the hub, which
+    every version of transformers reads."""
     import onnx
     import torch
     from onnx import numpy_helper
-    from transformers import Dinov2Config, Dinov2Model
+    from safetensors.torch import save_file
+    from transformers import Dinov2Config
 
     (path,) = source.glob("*.onnx")
     graph = onnx.load(str(path)).graph
     weights = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in graph.initializer}
-    state = {}
-    for name, value in weights.items():
-        if name.startswith("backbone."):
-            state[_transformers_name(name.removeprefix("backbone."))] = value
+    state = {n.removeprefix("backbone."): w for n, w in weights.items() if n.startswith("backbone.")}
     for node in graph.node:
         if node.op_type == "MatMul" and node.name.startswith("/backbone/") and node.input[1] in weights:
             module = node.name.removeprefix("/backbone/").removesuffix("/MatMul").replace("/", ".")
-            state[_transformers_name(module) + ".weight"] = weights[node.input[1]].T.contiguous()
+            state[f"{module}.weight"] = weights[node.input[1]].T.contiguous()
     cls, patches = weights["onnx::Concat_1957"], weights["onnx::Reshape_1962"]
     state["embeddings.position_embeddings"] = torch.cat([cls, patches], 1)
     state["embeddings.mask_token"] = torch.zeros(1, cls.shape[-1])  # used in pre-training only
+    save_file(state, target / "model.safetensors", metadata={"format": "pt"})
     config = Dinov2Config(
         hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14
     )
-    model = Dinov2Model(config)
-    model.load_state_dict(state)
-    model.save_pretrained(target)
-
-
-def _transformers_name(name: str) -> str:
-    """Names of the exporting version of transformers -> names of transformers 5."""
-    for part in ("query", "key", "value"):
-        name = name.replace(f"attention.attention.{part}", f"attention.{part[0]}_proj")
-    return name.replace("attention.output.dense", "attention.o_proj")
+    config.save_pretrained(target)
