@@ -21,7 +21,7 @@ from pvchat.modules.vision import VisionEncoder
 ViewName = Literal["global", "face", "identity"]
 ALL_VIEWS: tuple[ViewName, ...] = ("global", "face", "identity")
 _CHUNK = 8  # images embedded at once
-_DOUBTFUL = 0.6  # the control paints over doubtful faces too: one that is missed would leak the answer
+_DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one would leak the answer
 
 
 class ClipViews(nn.Module):
@@ -123,6 +123,11 @@ class ClipViews(nn.Module):
     def late_parameters(self) -> list[nn.Parameter]:
         """The encoder's parameters that training may unfreeze."""
         return self.encoder.late_parameters()
+
+    def bridge_parameters(self) -> list[nn.Parameter]:
+        """What is learned here besides the encoder: identity projection, view, frame and face embeddings."""
+        encoder = {id(p) for p in self.encoder.parameters()}
+        return [p for p in self.parameters() if id(p) not in encoder]
 
     def _tokens(self, name: ViewName, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F * L, D) of a view -> tokens (B, T, F, L', D) and who is there (B, T, F)."""
