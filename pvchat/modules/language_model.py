@@ -1,0 +1,302 @@
+"""The frozen language model: embed, hidden states, logits where asked, greedy decoding."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from pvchat.assets import asset
+from pvchat.errors import UserError
+from pvchat.modules.byte_tokenizer import ByteTokenizer
+from pvchat.modules.lora import LORA_MARK, LoRA, inject_lora
+from pvchat.modules.token_rows import TokenRows, initial_rows
+from pvchat.prompts import TEMPLATES, TemplateName
+from pvchat.subjects import SubjectRegistry
+
+EMBEDDED = "embedded:"
+
+
+class LanguageModel(nn.Module):
+    """A Llama-like decoder, frozen, with LoRA inside and trainable rows for new tokens beside it.
+
+    ``source`` is ``embedded:<asset>``, a hub id or a folder. The base keeps its own dtype (``auto``: bf16
+    where the machine multiplies it, else float32); everything trainable is float32. ``lora=None`` leaves
+    the decoder as it is. ``template`` is guessed from the tokenizer when None.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str = "embedded:smollm2-135m-instruct",
+        lora: LoRA | None,
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        template: TemplateName | None = None,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        base, tokenizer = _load(source, _auto_dtype() if dtype == "auto" else getattr(torch, dtype))
+        self._build(base, tokenizer, lora, template, gradient_checkpointing)
+
+    def _build(
+        self, base: Any, tokenizer: Any, lora: LoRA | None, template: TemplateName | None, checkpointing: bool
+    ) -> None:
+        self.base, self.tokenizer = base.requires_grad_(False), tokenizer
+        self.template: TemplateName = template or _guess_template(tokenizer)
+        self.eos_ids = _eos_ids(tokenizer, self.template)
+        self.pad_id: int = self.eos_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        table = base.get_input_embeddings().weight
+        self.vocab_size: int = table.shape[0]
+        self.width: int = table.shape[1]
+        self.embedding_std = float(table.float().std())
+        self.token_rows = TokenRows(0, self.width)
+        # bf16 scores of 20 come in eighths: ties between yes and no. A copy, since a cast per call is slow.
+        self._float_head = nn.Buffer(base.get_output_embeddings().weight.detach().float(), persistent=False)
+        if lora is not None:
+            inject_lora(base.get_decoder(), lora)
+        self._fingerprint: str | None = None
+        if checkpointing:
+            base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the frozen base, rounded to bf16 so that it does not depend on the dtype in use."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for name, parameter in self.base.named_parameters():
+                if LORA_MARK not in name:
+                    digest.update(name.replace(".base_layer", "").encode())
+                    digest.update(parameter.bfloat16().view(torch.uint8).cpu().numpy())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def lora_parameters(self) -> list[nn.Parameter]:
+        return [p for name, p in self.base.named_parameters() if LORA_MARK in name]
+
+    def add_rows(self, num_rows: int) -> None:
+        """Grow the vocabulary by ``num_rows`` trainable tokens, once, before the optimizer is built."""
+        if self.token_rows.num_rows:
+            raise UserError(
+                f"the vocabulary grows once: it already has {self.token_rows.num_rows} new rows. "
+                "Register all subjects together."
+            )
+        rows = TokenRows(num_rows, self.width).to(self._float_head.device)
+        for parameter, value in zip(rows.parameters(), self.initial_rows(num_rows), strict=True):
+            parameter.data.copy_(value)
+        self.token_rows = rows
+
+    def initial_rows(
+        self, num_rows: int, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Untrained input and output rows (num_rows, D), in the order of ``token_rows.parameters()``."""
+        return initial_rows(self.base.get_input_embeddings().weight, num_rows, generator=generator)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Embeddings of base and new tokens: (B, S) -> (B, S, D) float32."""
+        return self.token_rows.embed(ids, self.base.get_input_embeddings(), self.vocab_size)
+
+    def hidden(self, inputs_embeds: Tensor, attention_mask: Tensor) -> Tensor:
+        """Last hidden states (B, S, D) in the dtype of the base; ``attention_mask`` (B, S) bool may have
+        holes anywhere: masked positions neither attend nor count as positions. No logits are computed."""
+        return self._decoder(inputs_embeds, attention_mask, None)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over base and new tokens: (..., D) -> (..., V + R) float32. Ask only where needed."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.token_rows.logits(hidden, self._base_logits)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor,
+        *,
+        max_new_tokens: int = 64,
+        stop_ids: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """Greedy answers to left-padded prompts (B, S, D), without the stop id that ended them."""
+        stop = self.eos_ids if stop_ids is None else stop_ids
+        steps = [t.tolist() for t in self._greedy(inputs_embeds, attention_mask, max_new_tokens, stop)]
+        answers: list[list[int]] = []
+        for row in range(inputs_embeds.shape[0]):
+            ids = [step[row] for step in steps]
+            answers.append(ids[: next((i for i, token in enumerate(ids) if token in stop), len(ids))])
+        return answers
+
+    @torch.no_grad()
+    def stream(
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor,
+        *,
+        max_new_tokens: int = 64,
+        stop_ids: Sequence[int] | None = None,
+    ) -> Iterator[int]:
+        """The same answer to one prompt (1, S, D), token by token."""
+        stop = self.eos_ids if stop_ids is None else stop_ids
+        for step in self._greedy(inputs_embeds, attention_mask, max_new_tokens, stop):
+            if (token := int(step.item())) not in stop:
+                yield token
+
+    def decode(self, ids: Sequence[int], registry: SubjectRegistry) -> str:
+        """Text of generated ``ids``; name tokens read as mentions, soft tokens are silent."""
+        anchor = self.tokenizer.encode("a", add_special_tokens=False)
+        text = ""
+        for is_row, run in groupby(ids, lambda token: token >= self.vocab_size):
+            if is_row:
+                text += "".join(registry.row_text(token - self.vocab_size) for token in run)
+            elif text:  # behind an anchor, since some tokenizers drop the space that opens a text
+                text += self._text([*anchor, *run])[len(self._text(anchor)) :]
+            else:
+                text += self._text(list(run))
+        return text
+
+    def _text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)  # type: ignore[no-any-return]
+
+    def _base_logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden.float(), self._float_head)
+
+    def _decoder(self, inputs_embeds: Tensor, mask: Tensor, cache: DynamicCache | None) -> Tensor:
+        """Run the decoder on the last ``inputs_embeds.shape[1]`` positions of ``mask``."""
+        limit = self.base.config.max_position_embeddings
+        if mask.shape[1] > limit:
+            raise UserError(
+                f"the language model reads at most {limit} tokens: got {mask.shape[1]}. "
+                "Use fewer visual tokens or a shorter conversation."
+            )
+        positions = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -inputs_embeds.shape[1] :]
+        dtype, device = self.base.get_input_embeddings().weight.dtype, inputs_embeds.device.type
+        with nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype):  # casts the adapters
+            out = self.base.get_decoder()(
+                inputs_embeds=inputs_embeds.to(dtype),
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
+        return out.last_hidden_state  # type: ignore[no-any-return]
+
+    def _greedy(
+        self, embeds: Tensor, mask: Tensor, max_new_tokens: int, stop: Sequence[int]
+    ) -> Iterator[Tensor]:
+        """Next ids (B,), step by step, until every row has met a stop id."""
+        if not bool(mask[:, -1].all()):
+            raise ValueError("generation needs left-padded prompts: the last position of a row is masked.")
+        stops = torch.tensor(list(stop), device=mask.device)
+        cache = DynamicCache(config=self.base.config)
+        done = torch.zeros_like(mask[:, 0])
+        with _evaluating(self):
+            for _ in range(max_new_tokens):
+                token = self.logits(self._decoder(embeds, mask, cache)[:, -1]).argmax(-1)  # (B,)
+                done = done | torch.isin(token, stops)
+                yield token
+                if bool(done.all()):
+                    return
+                embeds = self.embed(token.unsqueeze(1))
+                mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+
+
+class RandomLanguageModel(LanguageModel):
+    """A tiny random Llama with a built-in tokenizer: needs no download and still learns in seconds.
+
+    ``seed`` fixes the frozen weights. The initial spread of .06 matters: with .02 nothing is learnt."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        width: int = 256,
+        num_layers: int = 4,
+        lora: LoRA | None,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        nn.Module.__init__(self)
+        tokenizer = ByteTokenizer()
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=num_layers,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=4096,
+            initializer_range=0.06,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            base = LlamaForCausalLM(config)
+        base.set_attn_implementation(_attention())
+        self._build(base, tokenizer, lora, "chatml", gradient_checkpointing)
+
+
+def _load(source: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    path: str | Path = asset(source.removeprefix(EMBEDDED)) if source.startswith(EMBEDDED) else source
+    try:
+        return (
+            AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=_attention()),
+            AutoTokenizer.from_pretrained(path),
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"cannot load the language model {source!r}: {str(error).splitlines()[0]} Give an embedded "
+            "asset, a hub id or a folder with config, safetensors and tokenizer."
+        ) from error
+
+
+def _attention() -> str:
+    """Fused attention on a GPU; on a CPU its bf16 backward makes a whole training step 10 % longer."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+def _auto_dtype() -> torch.dtype:
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        check = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+        fast = check is not None and check()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _guess_template(tokenizer: Any) -> TemplateName:
+    for name, mark in (("chatml", "<|im_end|>"), ("mistral", "[INST]")):
+        if len(tokenizer.encode(mark, add_special_tokens=False)) == 1:
+            return name  # type: ignore[return-value]
+    raise UserError(
+        f"no chat template fits this tokenizer; set template to one of {sorted(TEMPLATES)} yourself."
+    )
+
+
+def _eos_ids(tokenizer: Any, template: TemplateName) -> tuple[int, ...]:
+    """Ids that end an answer: the template's and the tokenizer's own."""
+    ids = tokenizer.encode(TEMPLATES[template].eos, add_special_tokens=False)
+    if len(ids) != 1:
+        raise UserError(
+            f"template {template!r} ends answers with {TEMPLATES[template].eos!r}, which this tokenizer "
+            f"splits into {len(ids)} tokens; choose another template."
+        )
+    own = tokenizer.eos_token_id
+    return tuple(dict.fromkeys([ids[0]] if own is None else [ids[0], own]))
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout off inside, the mode of ``module`` restored after."""
+    was = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was)
+
+
+__all__ = ["LanguageModel", "LoRA", "RandomLanguageModel"]
