@@ -71,7 +71,7 @@ class RoutingSparsity(nn.Module):
         scores = routing.per_head(routing.scores)  # (Hr,)
         if not self.load_balanced:
             return scores.mean()
-        return (routing.per_head(routing.routing_map).detach() * scores).sum()
+        return (routing.per_head(routing.routing_map) * scores).sum()
 
     def _checked(self, values: Tensor) -> Tensor:
         if self.weight.ndim and values.shape != self.weight.shape:
