@@ -147,8 +147,9 @@ def test_what_is_imported_is_declared() -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_every_file_is_documented_and_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text)), f"{path.name} needs a docstring: what is it for?"
-    assert len(text.splitlines()) <= 400, f"{path.name} is past 400 lines: split it by nouns."
+    docstring, lines = ast.get_docstring(ast.parse(text)), len(text.splitlines())
+    assert docstring, f"{module_of(path)} needs a docstring: what is it for?"
+    assert lines <= 400, f"{module_of(path)} is past 400 lines: split it by nouns."
 
 
 def test_no_file_is_named_twice() -> None:
