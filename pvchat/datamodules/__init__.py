@@ -1,0 +1,1 @@
+"""Data: a source's records -> decoded clips -> cached features -> batches of questions."""
