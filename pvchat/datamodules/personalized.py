@@ -1,0 +1,285 @@
+"""The LightningDataModule: records of a source -> batches of questions about cached clip features."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from pvchat.assets import cache_dir as default_cache_dir
+from pvchat.batch import Example, FeatureExtractor
+from pvchat.datamodules.clip_store import ClipStore, DecodeSettings, Variant
+from pvchat.datamodules.loader import Collate, EpochLoader, Item, Questions
+from pvchat.datamodules.manifest import Record, Split, shared_sources
+from pvchat.datamodules.sampling import epoch_order
+from pvchat.datamodules.sources import Source
+from pvchat.datamodules.video import MAX_PX, FramePolicy
+from pvchat.errors import UserError
+from pvchat.stages import StagePlan
+from pvchat.subjects import SubjectRegistry
+
+TRAINED: tuple[Split, ...] = ("reference", "train")
+Pairs = list[tuple[Record, Example]]
+
+
+class PersonalizedDataModule(LightningDataModule):
+    """Questions about clips of ``source``, for training in ``stages``, calibration and testing.
+
+    ``attach`` the feature extractor and the registry before ``setup``, which decodes every clip once and
+    caches what the extractor makes of it. ``bad_clips`` (record id -> why) are those left out with
+    ``on_bad_clip="skip"``; "error" refuses the first one. ``existence_fraction`` and ``questions_per_clip``:
+    see ``epoch_order``; ``frame_policy`` and ``max_px``: see ``decode``. ``test_variants``: a test loader
+    each. ``cache_dir``: ``$PVCHAT_CACHE`` or the user's cache when None."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        stages: StagePlan | None = None,
+        num_frames: int = 4,
+        frame_policy: FramePolicy = "first",
+        max_px: int | None = MAX_PX,
+        batch_size: int = 4,
+        existence_fraction: float = 0.5,
+        questions_per_clip: int | None = None,
+        on_bad_clip: Literal["error", "skip"] = "error",
+        test_variants: tuple[Variant, ...] = ("main", "face_blanked"),
+        cache_dir: str | None = None,
+        cache_frames: bool = True,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("num_frames", num_frames), ("batch_size", batch_size)):
+            if value < 1:
+                raise UserError(f"{name} must be >= 1: got {value}.")
+        self.source, self.stages = source, stages or StagePlan()
+        self.settings = DecodeSettings(num_frames, max_px, frame_policy)
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.existence_fraction, self.questions_per_clip = existence_fraction, questions_per_clip
+        self.on_bad_clip, self.test_variants = on_bad_clip, test_variants
+        self.cache_dir, self.cache_frames = cache_dir, cache_frames
+        self.bad_clips: dict[str, str] = {}
+        self._prepared: set[tuple[tuple[Split, ...], Variant]] = set()
+        self._said: set[str] = set()
+        self._store: ClipStore | None = None
+        self._registry: SubjectRegistry | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return self.source.subjects
+
+    def attach(self, extractor: FeatureExtractor, registry: SubjectRegistry) -> None:
+        """Inject what turns clips into features, and the persons the model knows."""
+        for name in self.subjects:
+            registry.index(name)
+        root = Path(self.cache_dir) if self.cache_dir else default_cache_dir() / "clips"
+        self._registry = registry
+        self._store = ClipStore(
+            root, extractor=extractor, settings=self.settings, keep_frames=self.cache_frames
+        )
+        self._prepared.clear()
+
+    def setup(self, stage: str) -> None:
+        """Decode and extract what ``stage`` needs and is not cached yet."""
+        if stage == "fit":
+            self._examples(TRAINED)
+        if stage in ("fit", "validate") and self._has("validation"):
+            self._examples(("validation",))
+        if stage == "test":
+            self._calibration()
+        if stage in ("test", "predict"):
+            for variant in self.test_variants:
+                self._examples(("test",), variant)
+            if shared := shared_sources(self.records):
+                self._say(
+                    f"test clips come from sources that training uses too: {_listed(shared)}. "
+                    "Their scores do not tell how well unseen recordings do."
+                )
+
+    def train_dataloader(self) -> EpochLoader:
+        """This epoch's batches, with the frames and question types of its stage."""
+        trainer = self.trainer
+        every = getattr(trainer, "reload_dataloaders_every_n_epochs", 1)
+        if trainer is not None and trainer.max_epochs != 1 and every != 1:
+            raise UserError(
+                "every epoch has its own questions: trainer.reload_dataloaders_every_n_epochs must be 1, "
+                f"got {every}."
+            )
+        return self.epoch_loader(trainer.current_epoch if trainer is not None else 0)
+
+    def epoch_loader(self, epoch: int) -> EpochLoader:
+        """The training batches of ``epoch``: a pure function of the data, the seed and the epoch."""
+        return EpochLoader(
+            Questions(self._examples(TRAINED), self._ready),
+            self._batches(epoch),
+            epoch=epoch,
+            collate=Collate(self._known, self.stages.at(epoch).num_frames),
+            num_workers=self.num_workers,
+        )
+
+    def steps_per_epoch(self, epoch: int) -> int:
+        """Training batches of one process in ``epoch``."""
+        return len(self._batches(epoch))
+
+    def total_steps(self) -> int:
+        """Training batches of one process in all stages."""
+        return sum(self.steps_per_epoch(epoch) for epoch in range(self.stages.epochs))
+
+    def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
+        """All questions of the validation clips; no loader where there are none."""
+        return self._loader(self._examples(("validation",))) if self._has("validation") else []
+
+    def calibration_dataloader(self) -> DataLoader[Item]:
+        """Existence questions to calibrate a threshold on: of the validation clips, or, where there are
+        none, one for each training clip. Never of test clips."""
+        return self._loader(self._calibration())
+
+    def test_dataloader(self, variant: Variant | None = None) -> DataLoader[Item] | list[DataLoader[Item]]:
+        """All questions of the test clips: ``variant``, or a loader for each of ``test_variants``."""
+        if variant is None:
+            return [self._loader(self._examples(("test",), v), v) for v in self.test_variants]
+        return self._loader(self._examples(("test",), variant), variant)
+
+    def predict_dataloader(self) -> DataLoader[Item]:
+        """The test questions about the clips as they are."""
+        return self._loader(self._examples(("test",)))
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """All clips of the source."""
+        return self.source.records()
+
+    @property
+    def _ready(self) -> ClipStore:
+        if self._store is None:
+            raise RuntimeError("attach(extractor, registry) must be called before setup().")
+        return self._store
+
+    @property
+    def _known(self) -> SubjectRegistry:
+        if self._registry is None:
+            raise RuntimeError("attach(extractor, registry) must be called before setup().")
+        return self._registry
+
+    def _has(self, split: Split) -> bool:
+        return any(r.split == split and r.qa for r in self.records)
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """Indices of this process's batches: processes take turns, the first questions fill the last turn."""
+        examples = [example for _, example in self._examples(TRAINED)]
+        order = epoch_order(
+            examples,
+            types=self.stages.at(epoch).question_types,
+            seed=self.seed,
+            epoch=epoch,
+            existence_fraction=self.existence_fraction,
+            questions_per_clip=self.questions_per_clip,
+        )
+        world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        turns = ceil(len(order) / world)
+        mine = [order[i % len(order)] for i in range(rank, turns * world, world)]
+        return [mine[i : i + self.batch_size] for i in range(0, turns, self.batch_size)]
+
+    def _loader(self, pairs: Pairs, variant: Variant = "main") -> DataLoader[Item]:
+        return DataLoader(
+            Questions(pairs, self._ready, variant),
+            batch_size=self.batch_size,
+            collate_fn=Collate(self._known),
+            num_workers=self.num_workers,
+        )
+
+    def _calibration(self) -> Pairs:
+        if self._has("validation"):
+            pairs = self._examples(("validation",))
+            return [(r, e) for r, e in pairs if e.type == "existence"]
+        self._say("there is no validation clip: thresholds are calibrated on the training clips.")
+        asked: dict[str, Pairs] = {}
+        for record, example in self._examples(TRAINED):
+            if example.type == "existence":
+                asked.setdefault(record.id, []).append((record, example))
+        return [pairs[n % len(pairs)] for n, pairs in enumerate(asked.values())]
+
+    def _examples(self, splits: tuple[Split, ...], variant: Variant = "main") -> Pairs:
+        """Every question about the good clips of ``splits``, their features ready."""
+        records = [r for r in self.records if r.split in splits and r.qa]
+        if (splits, variant) not in self._prepared:
+            self._prepare(records, " and ".join(splits), variant)
+            self._prepared.add((splits, variant))
+        good = [r for r in records if r.id not in self.bad_clips]
+        if not good:
+            bad = f", {len(records)} that cannot be read" if records else ""
+            raise UserError(f"no {' or '.join(splits)} clip with questions is left: got {len(good)}{bad}.")
+        return [(record, example) for record in good for example in _examples_of(record)]
+
+    def _prepare(self, records: Sequence[Record], what: str, variant: Variant) -> None:
+        """Fill the cache, name and count the bad clips."""
+        before = set(self.bad_clips)
+        missing = [r.path for r in records if not r.path.exists()]
+        if missing and self.on_bad_clip == "error":
+            raise UserError(
+                f"{len(missing)} of {len(records)} {what} clips do not exist: {_listed(missing)}. "
+                "Correct the paths, or leave them out with on_bad_clip=skip."
+            )
+        new = []
+        for record in records:
+            with self._tolerant(record):
+                if (record, variant) not in self._ready:
+                    new.append(record)
+        shown = tqdm(new, f"{what} clips ({variant})", unit="clip", disable=not new or self._rank > 0)
+        for record in shown:
+            with self._tolerant(record):
+                self._ready.features(record, variant)
+        if left_out := {i: why for i, why in self.bad_clips.items() if i not in before}:
+            lines = "".join(f"\n  {i}: {why}" for i, why in left_out.items())
+            self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{lines}")
+
+    @contextmanager
+    def _tolerant(self, record: Record) -> Iterator[None]:
+        """Refuse a bad clip, or remember it and go on, as ``on_bad_clip`` says."""
+        try:
+            yield
+        except UserError as error:
+            if self.on_bad_clip == "error":
+                where = f"{record.where}: " if record.where else ""
+                raise UserError(
+                    f"{where}{error} Repair it, or leave it out with on_bad_clip=skip."
+                ) from error
+            self.bad_clips[record.id] = str(error)
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else int(self.trainer.global_rank)
+
+    def _say(self, text: str) -> None:
+        """Once, on stderr."""
+        if self._rank == 0 and text not in self._said:
+            print(text, file=sys.stderr)
+        self._said.add(text)
+
+
+def _examples_of(record: Record) -> Iterator[Example]:
+    for number, qa in enumerate(record.qa):
+        yield Example(
+            id=f"{record.id}#{number}",
+            clip_id=record.id,
+            question=qa.question,
+            answer=qa.answer,
+            type=qa.type,
+            polarity=qa.polarity,
+            subjects=qa.subjects,
+            presence=record.presence,
+            origin=record.origin,
+        )
+
+
+def _listed(items: Sequence[object] | set[str], most: int = 5) -> str:
+    names = sorted(map(str, items))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
