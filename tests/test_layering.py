@@ -18,7 +18,7 @@ FILES = sorted((ROOT / "pvchat").rglob("*.py"))
 # From the bottom up. A part is a file or a folder of pvchat/; it imports parts of lower tiers.
 TIERS = {
     "contracts": {"__init__", "batch", "errors", "prompts", "routing", "stages", "subjects"},
-    "utilities": {"asset_converters", "asset_sources", "assets", "faces", "statistics"},
+    "utilities": {"assets", "faces", "statistics"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {"callbacks", "checkpoints", "evaluation", "loading", "reporting", "runs", "training"},

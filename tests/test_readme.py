@@ -151,9 +151,8 @@ def _check_python(arguments: list[str]) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_and_figures_exist(document: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    targets = [
-        t for t in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in t and not t.startswith("mailto:")
-    ]
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"\bsrc=\"([^\"]+)\"", text)
+    targets = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     for target in targets:
         file, _, anchor = target.partition("#")
         path = document.parent / file if file else document
