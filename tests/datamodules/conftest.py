@@ -23,7 +23,7 @@ def encode(
     levels: Sequence[int],
     *,
     times_ms: Sequence[int] | None = None,
-    size: tuple[int, int] = (48, 32),
+    size: tuple[int, int] = (64, 32),
     options: dict[str, str] | None = None,
     image: Any = None,
     codec: str = "libx264",
