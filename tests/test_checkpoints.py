@@ -50,9 +50,9 @@ class Tiny(L.LightningModule):
         fill_checkpoint(checkpoint, module=self, keep=self.kept, base_fingerprint=self.fingerprint)
 
 
-def fit(module: Tiny, steps: int, folder: Path, ckpt_path: Path | None = None) -> L.Trainer:
+def fit(module: Tiny, epochs: int, folder: Path, ckpt_path: Path | None = None) -> L.Trainer:
     trainer = L.Trainer(
-        max_steps=steps,
+        max_epochs=epochs,
         accelerator="cpu",
         default_root_dir=folder,
         logger=False,
@@ -68,7 +68,7 @@ def fit(module: Tiny, steps: int, folder: Path, ckpt_path: Path | None = None) -
 @pytest.fixture
 def trained(tmp_path: Path) -> tuple[Tiny, Path]:
     module = Tiny()
-    fit(module, 2, tmp_path).save_checkpoint(tmp_path / "half.ckpt")
+    fit(module, 1, tmp_path).save_checkpoint(tmp_path / "half.ckpt")
     return module, tmp_path / "half.ckpt"
 
 
@@ -92,17 +92,17 @@ def test_resuming_repeats_an_undisturbed_run(tmp_path: Path) -> None:
     first, second = Tiny(), Tiny()  # the other process starts from other weights, on the same base
     first.load_state_dict(through.state_dict())
     second.trunk.load_state_dict(through.trunk.state_dict())
-    fit(through, 16, tmp_path)
-    fit(first, 8, tmp_path).save_checkpoint(tmp_path / "half.ckpt")  # an epoch is 8 steps
-    fit(second, 16, tmp_path, tmp_path / "half.ckpt")
+    fit(through, 2, tmp_path)
+    fit(first, 1, tmp_path).save_checkpoint(tmp_path / "half.ckpt")
+    fit(second, 2, tmp_path, tmp_path / "half.ckpt")
     for (name, a), b in zip(through.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    assert float(second.weight) == pytest.approx(1e-8 * 2**16)
+    assert float(second.weight) == pytest.approx(1e-8 * 2**16)  # an epoch is 8 steps
 
 
 def test_another_base_is_refused(trained: tuple[Tiny, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="trained on another base model"):
-        fit(Tiny(fingerprint="other"), 4, tmp_path, trained[1])
+        fit(Tiny(fingerprint="other"), 2, tmp_path, trained[1])
 
 
 def test_another_shape_is_refused_and_named(trained: tuple[Tiny, Path]) -> None:
@@ -164,7 +164,7 @@ def test_an_adapter_comes_back_as_it_was(tmp_path: Path) -> None:
     assert all(torch.equal(back[name], value) for name, value in state.items())
     assert metadata.items() >= METADATA.items()
     assert {p.name for p in (tmp_path / "a").iterdir()} == {"adapter.safetensors", "adapter.json"}
-    assert list(load_adapter(tmp_path / "a", base_fingerprint=BASE, subjects=("tom", "ann"))) == list(back)
+    assert load_adapter(tmp_path / "a", base_fingerprint=BASE, subjects=("tom", "ann")).keys() == state.keys()
 
 
 def test_saving_again_replaces(tmp_path: Path) -> None:
