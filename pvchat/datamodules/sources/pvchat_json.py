@@ -72,15 +72,15 @@ class PVChatJSON:
 
     @cached_property
     def _records(self) -> list[Record]:
-        clips = {split: _read(path) for split, path in self.files.items()}
-        paths = [_text(c, "video_path", "") for split in clips for c in clips[split]]
+        clips = [
+            (clip, split, f"{path.name} clip {number}")
+            for split, path in self.files.items()
+            for number, clip in enumerate(_read(path), 1)
+        ]
+        paths = [_text(clip, "video_path", where) for clip, _, where in clips]
         common = _common_depth(paths)
         depth = common if self.root is None else _best_depth(self.root, paths, common)
-        records = [
-            self._record(clip, split, common, depth, f"{self.files[split].name} clip {number}")
-            for split in clips
-            for number, clip in enumerate(clips[split], 1)
-        ]
+        records = [self._record(clip, split, common, depth, where) for clip, split, where in clips]
         check_records(records, subjects=self._subjects)
         return records
 

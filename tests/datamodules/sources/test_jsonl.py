@@ -1,0 +1,44 @@
+"""A manifest as a source."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonargparse import ArgumentParser
+
+from pvchat.datamodules.personalized import PersonalizedDataModule
+from pvchat.datamodules.sources import ManifestSource
+from pvchat.errors import UserError
+
+Line = Callable[..., dict[str, Any]]
+Write = Callable[..., Path]
+
+
+def test_manifest_source(tmp_path: Path, line: Line, write_manifest_lines: Write) -> None:
+    path = write_manifest_lines(tmp_path / "m.jsonl", [line("a", present=True)])
+    source = ManifestSource(str(path))
+    assert source.subjects == ("tom",)
+    assert [r.id for r in source.records()] == ["a"]  # its clip is missing: the datamodule deals with that
+    before = source.fingerprint
+    assert ManifestSource(path).fingerprint == before
+    write_manifest_lines(path, [line("a", present=False)])
+    assert ManifestSource(path).fingerprint != before
+
+
+def test_order_of_subjects_can_be_chosen(tmp_path: Path, line: Line, write_manifest_lines: Write) -> None:
+    path = write_manifest_lines(
+        tmp_path / "m.jsonl", [line("a", present=True, presence={"tom": True, "ann": True})]
+    )
+    assert ManifestSource(path).subjects == ("tom", "ann")
+    assert ManifestSource(path, subjects=["ann", "tom"]).subjects == ("ann", "tom")
+    with pytest.raises(UserError, match="unknown subject 'ann' in presence"):
+        ManifestSource(path, subjects=["tom"]).records()
+
+
+def test_from_a_config(corpus: Path) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PersonalizedDataModule, "data")
+    source = {"class_path": "pvchat.datamodules.sources.ManifestSource", "init_args": {"path": str(corpus)}}
+    config = parser.parse_object({"data": {"source": source, "batch_size": 2, "on_bad_clip": "skip"}})
+    assert parser.instantiate_classes(config).data.subjects == ("tom",)
