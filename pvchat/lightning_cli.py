@@ -1,5 +1,6 @@
 """``pvchat fit|validate|test|predict``: LightningCLI over the signatures, one run folder for each run."""
 
+import logging
 import os
 import sys
 import warnings
@@ -12,6 +13,7 @@ from jsonargparse import ArgumentError, set_parsing_settings
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from transformers.utils.logging import disable_progress_bar
 
 from pvchat.callbacks import HeadActivationMap, RunFolder, SparsityController, StageSchedule
 from pvchat.checkpoints import load_adapter
@@ -39,7 +41,6 @@ class PVChatCLI(LightningCLI):
             "--init_from", type=str | None, default=None, help="Run or adapter to start from."
         )
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
-        parser.add_lightning_class_args(StageSchedule, "stage_schedule")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
         parser.add_lightning_class_args(HeadActivationMap, "head_activation_map")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -50,8 +51,7 @@ class PVChatCLI(LightningCLI):
                 "checkpoint.enable_version_counter": False,
             }
         )
-        parser.link_arguments("stages", "data.stages")
-        parser.link_arguments("stages", "stage_schedule.plan")
+        parser.link_arguments("stages", "data.stages", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
@@ -73,6 +73,7 @@ class PVChatCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs)
         if config.trainer.logger is False:
             trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
+        trainer.callbacks.insert(0, StageSchedule(self.config_init[self.subcommand].stages))
         trainer.callbacks.insert(0, RunFolder(self.run_dir, config=self._config_text()))
         return trainer
 
@@ -85,6 +86,7 @@ class PVChatCLI(LightningCLI):
                 _adapter(source),
                 base_fingerprint=self.model.base_fingerprint,
                 subjects=self.model.chat.registry.names,
+                expected=self.model.trainable_state(),
             )
             self.model.load_state_dict(state, strict=False)
 
@@ -134,6 +136,9 @@ def run(args: Sequence[str]) -> None:
 
 def quiet() -> None:
     """Silence what is not news for our users."""
+    disable_progress_bar()
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
         ".*does not have many workers.*",
         ".*LeafSpec.*",
@@ -165,7 +170,7 @@ def _expand(args: Sequence[str]) -> list[str]:
                 raise UserError(f"--resume needs {checkpoint}, which does not exist: start the run anew.")
             extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint), "--weights_only", "true"]
         else:
-            extra += ["--init_from", str(run_dir)]
+            extra += ["--init_from", str(run_dir), "--run_dir", str(run_dir)]
         out[i : i + width] = []
         out[1:1] = extra
     return out

@@ -51,7 +51,10 @@ def load_run(path: str | Path) -> PersonalModel:
     values = {"model": {**config["model"], "subjects": record["subjects"], "controls": ["main"]}}
     module: PersonalizedVideoChat = parser.instantiate_classes(parser.parse_object(values)).model
     state = load_adapter(
-        folder / ADAPTER, base_fingerprint=module.base_fingerprint, subjects=module.chat.registry.names
+        folder / ADAPTER,
+        base_fingerprint=module.base_fingerprint,
+        subjects=module.chat.registry.names,
+        expected=module.trainable_state(),
     )
     module.load_state_dict(state, strict=False)
     return PersonalModel(module.chat.eval(), config["data"]["num_frames"])

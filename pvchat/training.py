@@ -114,7 +114,8 @@ class PersonalizedVideoChat(L.LightningModule):
     def on_test_epoch_end(self) -> None:
         numbers = summarise(self.predictions, threshold=self.threshold)
         self.metrics = {f"test/{name}": value for name, value in numbers.items()}
-        self.log_dict(self.metrics)
+        for logger in self.loggers:
+            logger.log_metrics(self.metrics, step=self.global_step)
 
     @contextmanager
     def untrained(self) -> Iterator[None]:
@@ -156,6 +157,10 @@ class PersonalizedVideoChat(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         fill_checkpoint(checkpoint, module=self, keep=self._kept(), base_fingerprint=self.base_fingerprint)
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """What training may change, by name; the rest is the frozen base."""
+        return {n: p.detach() for n, p in self.named_parameters() if n in self.trainable}
 
     @property
     def base_fingerprint(self) -> str:

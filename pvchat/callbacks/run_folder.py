@@ -1,5 +1,6 @@
 """Fills the run folder: config, record of what the run was made of, metrics, predictions, adapter."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,24 +23,28 @@ from pvchat.training import PersonalizedVideoChat
 
 
 class RunFolder(L.Callback):
-    """Writes into ``path``. ``config`` is the resolved YAML, ``record`` what else should be remembered."""
+    """Writes into ``path``. ``config`` is the resolved YAML. A run that is resumed or tested later keeps its
+    config; its record is added to."""
 
-    def __init__(self, path: Path, *, config: str, record: dict[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, *, config: str) -> None:
         self.path, self.config = path, config
-        self.record: dict[str, Any] = {"started": _now(), **(record or {}), "environment": environment()}
+        self.record: dict[str, Any] = {"started": _now(), "environment": environment()}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule
+        if (self.path / RECORD).is_file():
+            self.record |= json.loads((self.path / RECORD).read_text(encoding="utf-8"))
         self.record |= {
             "subjects": list(pl_module.chat.registry.names),
             "seed": pl_module.seed,
-            "data": data.fingerprint,
+            "data": data.source.fingerprint,
             "base": pl_module.base_fingerprint,
         }
-        write_text(self.path / CONFIG, self.config)
+        if not (self.path / CONFIG).is_file():
+            write_text(self.path / CONFIG, self.config)
         write_json(self.path / RECORD, self.record)
         for logger in trainer.loggers:
             if hasattr(
@@ -52,20 +57,22 @@ class RunFolder(L.Callback):
         if trainer.is_global_zero:
             save_adapter(
                 self.path / ADAPTER,
-                {n: p for n, p in pl_module.named_parameters() if n in pl_module.trainable},
+                pl_module.trainable_state(),
                 {
                     "subjects": list(pl_module.chat.registry.names),
                     "base_fingerprint": pl_module.base_fingerprint,
                 },
             )
-            write_json(self.path / RECORD, self.record | {"fitted": _now()})
+            self.record["fitted"] = _now()
+            write_json(self.path / RECORD, self.record)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         if trainer.is_global_zero:
             write_json(self.path / METRICS, pl_module.metrics)
             write_jsonl(self.path / PREDICTIONS, (p.as_json() for p in pl_module.predictions))
-            write_json(self.path / RECORD, self.record | {"threshold": pl_module.threshold, "tested": _now()})
+            self.record |= {"threshold": pl_module.threshold, "tested": _now()}
+            write_json(self.path / RECORD, self.record)
 
 
 def _now() -> str:
