@@ -21,9 +21,9 @@ class ByteTokenizer:
     eos_token_id = SPECIALS.index("<|im_end|>")
 
     def __init__(self) -> None:
-        words = sorted(
-            {space + form for w in WORDS.split() for space in ("", " ") for form in (w, w.capitalize())}
-        )
+        forms = [form for word in WORDS.split() for form in (word, word.capitalize())]
+        spaced = [f" {form}" for form in forms]
+        words = sorted({w for w in (*forms, *spaced) if len(w) > 1})  # single letters are bytes already
         pieces = [*SPECIALS, *words]
         self._ids = {piece: i + 256 * (i >= len(SPECIALS)) for i, piece in enumerate(pieces)}
         self._bytes = [b""] * len(SPECIALS) + [bytes([b]) for b in range(256)] + [w.encode() for w in words]
