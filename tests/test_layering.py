@@ -22,7 +22,7 @@ TIERS = {
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {"callbacks", "checkpoints", "evaluation", "loading", "reporting", "runs", "training"},
-    "commands": {"chat", "cli", "lightning_cli", "quickstart"},
+    "commands": {"chat", "cli", "lightning_cli", "quickstart", "quickstart_material"},
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.
 SOCIABLE = {"contracts", "utilities", "training", "commands"}
