@@ -89,7 +89,13 @@ class PersonalizedDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Decode and extract what ``stage`` needs and is not cached yet."""
         if stage == "fit":
-            self._examples(TRAINED)
+            self.total_steps()  # also finds a stage that has no questions
+            polarities = {e.polarity for _, e in self._examples(TRAINED) if e.type == "existence"}
+            if len(polarities) == 1:
+                self._say(
+                    f"every existence question of the training clips is answered {polarities.pop()}: "
+                    "the model cannot learn who the subject is. Add clips for the other answer."
+                )
         if stage in ("fit", "validate") and self._has("validation"):
             self._examples(("validation",))
         if stage == "test":
