@@ -235,3 +235,11 @@ def test_nothing_false_is_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="clip '1': clip id '1' is used before"):
         write_manifest(tmp_path / "m.jsonl", twice)
     assert not list(tmp_path.iterdir())
+
+
+def test_example_of_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    example = text.split("```json\n")[1].split("```")[0].replace("\n", " ")
+    (tmp_path / "m.jsonl").write_text(example)
+    [record] = read_manifest(tmp_path / "m.jsonl", check_files=False)
+    assert [qa.subjects for qa in record.qa] == [("tom",), ("tom",)]
