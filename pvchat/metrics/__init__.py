@@ -1,0 +1,7 @@
+"""Metrics: answers, scores and truths in, numbers out; a functional core and thin classes that add up."""
+
+from pvchat.metrics.bleu import CorpusBLEU
+from pvchat.metrics.presence import PresenceAccuracy
+from pvchat.metrics.ranking import PresenceRanking
+
+__all__ = ["CorpusBLEU", "PresenceAccuracy", "PresenceRanking"]
