@@ -5,23 +5,34 @@ negatives share backgrounds, shirts and places, so that nothing but that colour 
 ``tiny.yaml`` is an overlay of experiments/laptop.yaml with random parts, so nothing is ever downloaded.
 """
 
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
+import lightning as L
 import numpy as np
 import torch
 from PIL import Image
 
-from pvchat import cli
+from pvchat.batch import Batch, Example, QuestionType
+from pvchat.callbacks import SparsityController, StageSchedule
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.sources import ManifestSource
 from pvchat.faces import Face, FaceAnalyzer, Frame, Vector
+from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
+from pvchat.modules.attention import AttentionFactory, DenseAttention, ReMoHAttention
+from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
+from pvchat.modules.qformer import QFormer
+from pvchat.modules.video_chat import VideoChat
+from pvchat.modules.views import ClipViews
+from pvchat.modules.vision import RandomViT
+from pvchat.stages import Stage, StagePlan
+from pvchat.subjects import mentions
+from pvchat.training import PersonalizedVideoChat
 
 ROOT = Path(__file__).parent.parent
 LAPTOP, TINY = str(ROOT / "experiments" / "laptop.yaml"), str(Path(__file__).with_name("tiny.yaml"))
@@ -32,6 +43,7 @@ PEOPLE |= {"max": (60, 250, 250), "stranger": (250, 60, 250), "passer-by": (250,
 SHIRTS = {"red": (110, 30, 30), "green": (30, 110, 30), "blue": (30, 30, 110), "gray": (90, 90, 90)}
 PLACES = {"inside": (40, 60, 70), "outside": (70, 50, 40)}
 WIDTH, HEIGHT, FACE = 96, 64, 24
+REMOH = partial(ReMoHAttention, num_heads=4, num_shared_heads=2)
 
 
 class DrawnFaces(FaceAnalyzer):
@@ -87,7 +99,11 @@ def save_clip(path: Path, frames: Sequence[Frame]) -> Path:
 
 
 def make_corpus(
-    folder: Path, subjects: Sequence[str] = ("tom",), *, clips: Mapping[Split, int] | None = None, seed: int = 0
+    folder: Path,
+    subjects: Sequence[str] = ("tom",),
+    *,
+    clips: Mapping[Split, int] | None = None,
+    seed: int = 0,
 ) -> Path:
     """Manifest of ``clips`` of each split, as many with each subject as without. Every third is a photo."""
     rng = random.Random(seed)
@@ -134,3 +150,137 @@ def record(
         consent="drawn",
         qa=tuple(qa),
     )
+
+
+def make_chat(
+    subjects: Sequence[str] = ("tom",),
+    *,
+    seed: int = 0,
+    routed: AttentionFactory | None = REMOH,
+    language_model: LanguageModel | None = None,
+    dropout: float = 0.0,
+    width: int = 32,
+    num_soft_tokens: int = 2,
+    num_personal_query_tokens: int = 4,
+) -> VideoChat:
+    """The model of ``tiny.yaml``; what is trained depends on ``seed``, the frozen base never does."""
+    torch.manual_seed(seed)
+    return VideoChat(
+        subjects,
+        views=ClipViews(encoder=RandomViT(width=32, image_px=28, grid=2), faces=DrawnFaces(), max_frames=4),
+        qformer=partial(
+            QFormer,
+            width=width,
+            num_layers=2,
+            intermediate_width=2 * width,
+            num_query_tokens=4,
+            num_personal_query_tokens=num_personal_query_tokens,
+            dense=partial(DenseAttention, num_heads=4),
+            routed=routed,
+            dropout=dropout,
+        ),
+        language_model=language_model
+        or RandomLanguageModel(width=64, num_layers=2, lora=LoRA(rank=8, alpha=16, dropout=dropout)),
+        num_soft_tokens=num_soft_tokens,
+    )
+
+
+def make_batch(
+    chat: VideoChat, *asked: tuple[str, str] | str, frames: int = 2, types: Sequence[QuestionType] = ()
+) -> Batch:
+    """Questions, each with its answer if it has one, about clips of noise."""
+    pairs = [(a, "") if isinstance(a, str) else a for a in asked]
+    kinds = types or ["existence"] * len(pairs)
+    examples = [
+        Example(
+            id=f"clip{n}#0",
+            clip_id=f"clip{n}",
+            question=question,
+            answer=answer,
+            type=kind,
+            polarity=("yes" if answer.startswith("Yes") else "no") if kind == "existence" else None,
+            subjects=mentions(question),
+            presence=dict.fromkeys(chat.registry.names, answer.startswith("Yes")),
+            origin="real",
+        )
+        for n, ((question, answer), kind) in enumerate(zip(pairs, kinds, strict=True))
+    ]
+    encoder = chat.views.encoder
+    shapes = {
+        "global": (encoder.boundary_tokens, encoder.width),
+        "face": (encoder.boundary_tokens, encoder.width),
+    }
+    views = {n: torch.randn(len(pairs), frames, *s) for n, s in (shapes | {"identity": (1, 128)}).items()}
+    masks = {name: torch.ones(len(pairs), frames, dtype=torch.bool) for name in views}
+    person_mask = torch.tensor([chat.registry.person_mask(e.question) for e in examples])
+    return Batch(examples, views, masks, person_mask)
+
+
+def make_plan(image: int = 1, video: int = 1) -> StagePlan:
+    """The paper's stages with fewer epochs."""
+    plan = StagePlan()
+    return StagePlan(
+        Stage(image, 1, plan.image.question_types, plan.image.trainable),
+        Stage(video, None, plan.video.question_types, plan.video.trainable),
+    )
+
+
+def make_module(
+    subjects: Sequence[str] = ("tom",), *, chat: dict[str, Any] | None = None, **settings: Any
+) -> PersonalizedVideoChat:
+    """``chat`` are arguments of ``make_chat``, ``settings`` of PersonalizedVideoChat."""
+    objective = Objective(
+        language_modeling=AnswerCrossEntropy(),
+        smooth_proximity=RoutingSparsity(initial=1e-4),
+        head_activation=HeadActivation(),
+    )
+    defaults: dict[str, Any] = {"objective": objective, "warmup_steps": 2, "max_new_tokens": 8}
+    return PersonalizedVideoChat(
+        subjects=subjects, chat=partial(make_chat, **(chat or {})), **{**defaults, **settings}
+    )
+
+
+def make_data(
+    manifest: Path, module: PersonalizedVideoChat, *, stages: StagePlan | None = None, **settings: Any
+) -> PersonalizedDataModule:
+    """A datamodule attached to ``module``; its cache is beside the manifest."""
+    defaults = {"num_frames": 2, "cache_dir": str(manifest.parent / "cache")}
+    source = ManifestSource(manifest, subjects=module.chat.registry.names)
+    data = PersonalizedDataModule(source=source, stages=stages or make_plan(), **{**defaults, **settings})
+    data.attach(module.chat.views.extractor, module.chat.registry)
+    return data
+
+
+def make_trainer(data: PersonalizedDataModule, *callbacks: L.Callback, **settings: Any) -> L.Trainer:
+    """A quiet trainer for the stages of ``data``, with the callbacks that every run has."""
+    defaults: dict[str, Any] = {
+        "max_epochs": data.stages.epochs,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+        "num_sanity_val_steps": 0,
+        "reload_dataloaders_every_n_epochs": 1,
+        "gradient_clip_val": 1.0,
+    }
+    ours = [StageSchedule(data.stages), SparsityController(), *callbacks]
+    return L.Trainer(callbacks=ours, **{**defaults, **settings})
+
+
+def fit(
+    module: PersonalizedVideoChat, data: PersonalizedDataModule, *callbacks: L.Callback, **settings: Any
+) -> L.Trainer:
+    trainer = make_trainer(data, *callbacks, **settings)
+    trainer.fit(module, datamodule=data)
+    return trainer
+
+
+def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the whole state, to compare with later."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def changed(before: Mapping[str, torch.Tensor], module: torch.nn.Module) -> set[str]:
+    """Names of what is no longer bit-identical."""
+    return {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
