@@ -45,9 +45,12 @@ class HeadFrame:
         return self.to_head(np.stack([x, y], -1))
 
 
-def _radius(grid: Array, x: float, y: float, half_width: float, half_height: float) -> Array:
-    """Radius in units of an ellipse: 1 on its edge."""
-    return np.asarray(np.hypot((grid[..., 0] - x) / half_width, (grid[..., 1] - y) / half_height), float)
+def _radius(
+    grid: Array, x: float, y: float, half_width: float, half_height: float, taper: float = 0.0
+) -> Array:
+    """Radius in units of an ellipse (1 on its edge), which ``taper`` makes narrower from the ears down."""
+    width = half_width - taper * np.clip(grid[..., 1] + 0.2, 0, 1)
+    return np.asarray(np.hypot((grid[..., 0] - x) / width, (grid[..., 1] - y) / half_height), float)
 
 
 def head_coverage(landmarks: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> float:
@@ -63,7 +66,7 @@ def head_matte(
     size = len(image)
     step = max(1, size // _WORK_PX)
     head = HeadFrame(landmarks)
-    x = -0.6 * head.turn  # a turned head reaches further behind its face
+    x = -0.25 * head.turn  # a turned head reaches further behind its face
     grid = head.grid(size, step)
     work = (grid.shape[1], grid.shape[0])
     small = np.asarray(Image.fromarray(image).resize(work, Image.Resampling.BOX)) / 255.0
@@ -77,7 +80,7 @@ def head_matte(
     centre = np.unravel_index(np.abs(grid - [0, 0.4]).sum(-1).argmin(), belief.shape)
     marks[(marks == 1) & (pieces != pieces[centre])] = 0
     marks[_holes(marks == 1)] = 1
-    marks[(belief < 0.15) | ~solid & (belief < 0.85)] = 2
+    marks[(belief < 0.25) | ~solid & (belief < 0.85)] = 2
     marks[~seen] = 2
     walked = (marks == 1).astype(float)
     if (marks == 0).any() and (marks == 2).any() and (marks == 1).any():
@@ -93,8 +96,11 @@ def head_matte(
 
 def _belief(small: Array, seen: npt.NDArray[np.bool_], grid: Array, x: float) -> Array:
     """Probability of being head: an ellipse as prior, times how the colours inside differ from outside."""
-    radius = _radius(grid, x, -0.12, 1.34, 1.75)
-    face, outer = _radius(grid, 0.3 * x, 0.35, 0.95, 1.2) < 1, _radius(grid, x, -0.2, 1.75, 2.15) > 1
+    radius = _radius(grid, x, -0.12, 1.36, 1.75, taper=0.28)
+    face, outer = (
+        _radius(grid, 0.3 * x, 0.35, 0.95, 1.2) < 1,
+        _radius(grid, x, -0.2, 1.75, 2.15, taper=0.5) > 1,
+    )
     prior = np.clip((1.1 - radius) * 10, -6, 3)
     belief = 1 / (1 + np.exp(-prior))
     above_collar = grid[..., 1] < 1.3
@@ -138,7 +144,7 @@ def _pieces(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
 
 def _trim(alpha: Array, grid: Array, x: float) -> npt.NDArray[np.uint8]:
     """Keep the outline inside a generous head and cut the neck along the jaw."""
-    outline = np.clip((1.03 - _radius(grid, x, -0.2, 1.75, 2.15)) * 8, 0, 1)
+    outline = np.clip((1.03 - _radius(grid, x, -0.2, 1.75, 2.15, taper=0.5)) * 8, 0, 1)
     jaw = np.clip((1.03 - _radius(grid, 0.8 * x, 0.3, 1.32, 1.62)) * 14, 0, 1)
     below = np.clip((grid[..., 1] - 0.6) / 0.3, 0, 1)
     alpha = alpha * outline

@@ -90,11 +90,6 @@ def clip_portraits(
     path = Path(path)
     frames = decode(path, num_frames=count * frames_each, start_s=start_s, end_s=end_s).frames
     tracked = _track(faces.detect(frames), path, face)
-    span = (
-        ""
-        if start_s is None and end_s is None
-        else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}s"
-    )
     portraits = []
     for i in range(count):
         window = [t for t in tracked if i * frames_each <= t[0] < (i + 1) * frames_each]
@@ -104,7 +99,7 @@ def clip_portraits(
                     [frames[t] for t, _ in window],
                     [found for _, found in window],
                     person=person,
-                    source_id=f"{path.stem}{span}#{i}",
+                    source_id=path.stem,
                     licence=licence,
                     consent=consent,
                 )
