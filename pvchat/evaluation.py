@@ -141,10 +141,8 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
 def _said(prediction: Prediction) -> bool | None:
     """What the answer says of the person asked about; None when it cannot be parsed."""
     assert prediction.answer is not None
-    present = [parse_presence(prediction.answer, [name])[name] for name in prediction.subjects]
-    if any(p is None for p in present):
-        return None
-    return any(present)
+    present = parse_presence(prediction.answer, prediction.subjects).values()
+    return None if None in present else any(present)
 
 
 def _text(predictions: Sequence[Prediction]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse import ArgumentError, set_parsing_settings
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -67,14 +68,17 @@ class PVChatCLI(LightningCLI):
         if config.trainer.logger is None:
             config.trainer.logger = False  # made from the flag in instantiate_trainer
 
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         assert self.run_dir is not None
         config = self.config[self.subcommand]
         trainer = super().instantiate_trainer(**kwargs)
         if config.trainer.logger is False:
             trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
-        trainer.callbacks.insert(0, StageSchedule(self.config_init[self.subcommand].stages))
-        trainer.callbacks.insert(0, RunFolder(self.run_dir, config=self._config_text()))
+        ours = [
+            RunFolder(self.run_dir, config=self._config_text()),
+            StageSchedule(self.config_init[self.subcommand].stages),
+        ]
+        trainer.callbacks[:0] = ours  # type: ignore[attr-defined]
         return trainer
 
     def instantiate_classes(self) -> None:
@@ -94,8 +98,7 @@ class PVChatCLI(LightningCLI):
         config = self.config[self.subcommand].clone()
         for key in ("ckpt_path", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
-        parser = self._subcommand_parsers[self.subcommand]
-        return str(parser.dump(config, skip_validation=True))
+        return str(self._parser(self.subcommand).dump(config, skip_validation=True))
 
 
 def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
@@ -108,12 +111,12 @@ def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
     return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
 
 
-def run(args: Sequence[str]) -> None:
+def run(args: Sequence[str]) -> PVChatCLI:
     """Run one LightningCLI command. Raises UserError with the point of a usage error, without the usage."""
     quiet()
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     try:
-        PVChatCLI(
+        return PVChatCLI(
             PersonalizedVideoChat,
             PersonalizedDataModule,
             args=_expand(args),
@@ -136,7 +139,7 @@ def run(args: Sequence[str]) -> None:
 
 def quiet() -> None:
     """Silence what is not news for our users."""
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (

@@ -42,6 +42,14 @@ def find_run(path: str | Path) -> Path:
     raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give --run runs/NAME/ID.")
 
 
+def experiment_file(name: str) -> Path:
+    """A config of this project, e.g. ``attention/moh.yaml``. Raises UserError outside a checkout."""
+    path = Path(__file__).parents[1] / "experiments" / name
+    if not path.is_file():
+        raise UserError(f"experiments/{name} comes with a checkout of pvchat: {path} is missing.")
+    return path
+
+
 def write_text(path: Path, text: str) -> None:
     """Write then rename, so that a reader never sees half a file."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")

@@ -8,10 +8,12 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
+from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.evaluation import ControlName, Prediction, calibrate, run_controls, summarise
 from pvchat.losses import Objective
 from pvchat.modules.video_chat import VideoChat
@@ -69,6 +71,10 @@ class PersonalizedVideoChat(L.LightningModule):
         kept = self.trainable if "base_model" in self.controls else frozenset()
         self.initial = {n: p.detach().clone() for n, p in self.named_parameters() if n in kept}
 
+    def on_fit_start(self) -> None:
+        """Face embeddings are centred on the training clips; a checkpoint loaded later brings its own."""
+        self.chat.views.standardise(self.data.training_features())
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
 
@@ -93,9 +99,15 @@ class PersonalizedVideoChat(L.LightningModule):
         loss = self.objective.language_modeling(out.logits, out.labels, out.first)
         self.log("val/loss", loss, batch_size=len(batch), prog_bar=True, sync_dist=True)
 
+    @property
+    def data(self) -> PersonalizedDataModule:
+        """The datamodule of the trainer, which knows its length and what to calibrate on."""
+        datamodule: PersonalizedDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        return datamodule
+
     def on_test_start(self) -> None:
         self.predictions = []
-        batches = self.trainer.datamodule.calibration_dataloader()
+        batches = self.data.calibration_dataloader()
         self.threshold = calibrate(self.chat, (b.to(self.device) for b in batches))
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -127,7 +139,7 @@ class PersonalizedVideoChat(L.LightningModule):
         finally:
             self.load_state_dict(trained, strict=False)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         rates = asdict(self.learning_rates)
         groups = [
             {
@@ -141,7 +153,7 @@ class PersonalizedVideoChat(L.LightningModule):
             if parameters
         ]
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-        total = self.trainer.datamodule.total_steps() // self.trainer.accumulate_grad_batches
+        total = self.data.total_steps() // self.trainer.accumulate_grad_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.lr_factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -159,8 +171,9 @@ class PersonalizedVideoChat(L.LightningModule):
         fill_checkpoint(checkpoint, module=self, keep=self._kept(), base_fingerprint=self.base_fingerprint)
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """What training may change, by name; the rest is the frozen base."""
-        return {n: p.detach() for n, p in self.named_parameters() if n in self.trainable}
+        """What training may change or set, by name; the rest is the frozen base."""
+        state = self.state_dict()
+        return {name: state[name] for name in self._adapted()}
 
     @property
     def base_fingerprint(self) -> str:
@@ -168,4 +181,7 @@ class PersonalizedVideoChat(L.LightningModule):
         return f"{self.chat.views.fingerprint}+{self.chat.language_model.fingerprint}"
 
     def _kept(self) -> frozenset[str]:
-        return self.trainable | {f"objective.{name}" for name, _ in self.objective.named_buffers()}
+        return self._adapted() | {f"objective.{name}" for name, _ in self.objective.named_buffers()}
+
+    def _adapted(self) -> frozenset[str]:
+        return self.trainable | {n for n, _ in self.named_buffers() if n.startswith("chat.views.identity.")}

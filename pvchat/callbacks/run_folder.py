@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.loggers import WandbLogger
 
 from pvchat.checkpoints import save_adapter
 from pvchat.runs import (
@@ -34,22 +35,19 @@ class RunFolder(L.Callback):
         assert isinstance(pl_module, PersonalizedVideoChat)
         if not trainer.is_global_zero:
             return
-        data = trainer.datamodule
         if (self.path / RECORD).is_file():
             self.record |= json.loads((self.path / RECORD).read_text(encoding="utf-8"))
         self.record |= {
             "subjects": list(pl_module.chat.registry.names),
             "seed": pl_module.seed,
-            "data": data.source.fingerprint,
+            "data": pl_module.data.source.fingerprint,
             "base": pl_module.base_fingerprint,
         }
         if not (self.path / CONFIG).is_file():
             write_text(self.path / CONFIG, self.config)
         write_json(self.path / RECORD, self.record)
         for logger in trainer.loggers:
-            if hasattr(
-                logger.experiment, "config"
-            ):  # W&B shows the whole config, not only what Lightning knows
+            if isinstance(logger, WandbLogger):  # the whole config, not what Lightning knows of it
                 logger.experiment.config.update({"config_yaml": self.config}, allow_val_change=True)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pvchat.assets import cache_dir as default_cache_dir
-from pvchat.batch import Example, FeatureExtractor
+from pvchat.batch import Example, FeatureExtractor, Features
 from pvchat.datamodules.clip_store import ClipStore, DecodeSettings, Variant
 from pvchat.datamodules.loader import Collate, EpochLoader, Item, Questions
 from pvchat.datamodules.manifest import Record, Split, shared_sources
@@ -129,6 +129,14 @@ class PersonalizedDataModule(LightningDataModule):
             collate=Collate(self._known, self.stages.at(epoch).num_frames),
             num_workers=self.num_workers,
         )
+
+    def training_features(self) -> Iterator[Features]:
+        """Features of each training clip, from the cache."""
+        seen: set[str] = set()
+        for record, _ in self._examples(TRAINED):
+            if record.id not in seen:
+                seen.add(record.id)
+                yield self._ready.features(record, "main")
 
     def steps_per_epoch(self, epoch: int) -> int:
         """Training batches of one process in ``epoch``."""

@@ -81,6 +81,14 @@ def sample_indices(count: int, num_frames: int, policy: FramePolicy = "first") -
     return [0, *indices[1:]] if policy == "first" else indices
 
 
+def clip_seconds(path: str | Path) -> float:
+    """Time of the last frame of a video, in seconds since the first. Raises UserError."""
+    path = Path(path)
+    if not path.is_file():
+        raise _fault(path, "does not exist")
+    return float(_frame_times(path)[0][-1])
+
+
 def clip_key(path: Path, **settings: object) -> str:
     """Names the frames that ``decode`` gives: bytes of the file and decode settings."""
     return _digest(

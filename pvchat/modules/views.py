@@ -5,7 +5,7 @@ another recording. Which views there are is a choice of the configuration.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,7 @@ class ClipViews(nn.Module):
         max_frames: int = 8,
         num_faces: int = 1,
         face_margin: float = 0.25,
+        identity_tokens: int = 4,
         faces: FaceAnalyzer | None = None,
     ) -> None:
         super().__init__()
@@ -49,9 +50,7 @@ class ClipViews(nn.Module):
         self.max_frames, self.num_faces, self.face_margin = max_frames, num_faces, face_margin
         self.faces = faces or FaceAnalyzer()
         if "identity" in names:
-            self.identity = nn.Sequential(
-                nn.Linear(EMBEDDING_WIDTH, encoder.width), nn.LayerNorm(encoder.width)
-            )
+            self.identity = IdentityTokens(encoder.width, num_tokens=identity_tokens)
         # zero at first, so that they do not disturb pretrained features
         self.view_embeddings = nn.Parameter(torch.zeros(len(names), encoder.width))
         self.frame_embeddings = nn.Parameter(torch.zeros(max_frames, encoder.width))
@@ -124,6 +123,13 @@ class ClipViews(nn.Module):
         """The encoder's parameters that training may unfreeze."""
         return self.encoder.late_parameters()
 
+    def standardise(self, features: Iterable[Features]) -> None:
+        """Centre the face embeddings on those of the training clips ``features``, before training."""
+        if "identity" in self.names:
+            self.identity.standardise(
+                [f["identity"][f["identity.mask"]].reshape(-1, EMBEDDING_WIDTH) for f in features]
+            )
+
     def bridge_parameters(self) -> list[nn.Parameter]:
         """What is learned here besides the encoder: identity projection, view, frame and face embeddings."""
         encoder = {id(p) for p in self.encoder.parameters()}
@@ -139,7 +145,7 @@ class ClipViews(nn.Module):
         features = features.reshape(batch, frames, self.num_faces, -1, features.shape[-1])
         present = features.flatten(3).any(-1)
         if name == "identity":
-            return self.identity(features), present
+            return self.identity(features.squeeze(3)), present
         tokens = self.encoder.finish(features.flatten(0, 2))
         return tokens.reshape(*present.shape, -1, self.context_width), present
 
@@ -171,6 +177,40 @@ class ClipViews(nn.Module):
         some = [t for t, faces in enumerate(found) if faces]
         nearest = [min(some, key=lambda s: abs(s - t), default=t) for t in range(len(frames))]
         return np.stack([blank(frame, found[s]) for frame, s in zip(frames, nearest, strict=True)])
+
+
+class IdentityTokens(nn.Module):
+    """Face embeddings (..., 128) -> ``num_tokens`` tokens (..., n, D).
+
+    The embeddings of all people share a large mean, about which they differ little: they are centred and
+    scaled by buffers that are set from the training clips once and kept with the trained weights."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, *, num_tokens: int) -> None:
+        super().__init__()
+        self.num_tokens = num_tokens
+        self.project = nn.Linear(EMBEDDING_WIDTH, num_tokens * width)
+        self.norm = nn.LayerNorm(width)
+        self.register_buffer("mean", torch.zeros(EMBEDDING_WIDTH))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        centred = (embeddings - self.mean) * self.scale
+        tokens: Tensor = self.norm(self.project(centred).unflatten(-1, (self.num_tokens, -1)))
+        return tokens
+
+    @torch.no_grad()
+    def standardise(self, embeddings: Sequence[Tensor]) -> None:
+        """Set mean and scale, once, from ``embeddings``, (n, 128) each; all-zero rows are nobody's."""
+        if float(self.scale) != 1:
+            return
+        rows = torch.cat([e.float() for e in embeddings])
+        rows = rows[rows.any(-1)]
+        if len(rows) > 1 and float(rows.std(0).mean()) > 0:
+            self.mean.copy_(rows.mean(0))
+            self.scale.copy_(1 / rows.std(0).mean())
 
 
 @dataclass(frozen=True)
