@@ -72,6 +72,14 @@ def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache
 
 
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of drawn clips about tom; what models make of them is cached beside it for all tests."""
+    from tiny import make_corpus
+
+    return make_corpus(tmp_path_factory.mktemp("tiny"))
+
+
 def _material(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value:

@@ -1,0 +1,74 @@
+"""Maps of head activation: means over clips with and without the person, nothing for dense models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import fit, make_data, make_module, make_plan, make_trainer
+
+from pvchat.callbacks import HeadActivationMap
+from pvchat.losses import AnswerCrossEntropy, Objective
+from pvchat.training import PersonalizedVideoChat
+
+
+def after_test(
+    corpus: Path, folder: Path, module: PersonalizedVideoChat, **settings: Any
+) -> tuple[HeadActivationMap, Path]:
+    data = make_data(corpus, module, stages=make_plan(1, 0))
+    fit(module, data)
+    maps = HeadActivationMap()
+    make_trainer(data, maps, default_root_dir=folder, **settings).test(module, datamodule=data, verbose=False)
+    return maps, folder / "head_activation.json"
+
+
+def reference(module: PersonalizedVideoChat, polarity: str) -> dict[str, torch.Tensor]:
+    """Mean weight of each head, question by question and token by token."""
+    sums: dict[str, list[torch.Tensor]] = {}
+    for batch in module.data.test_dataloader("main"):
+        for name, routing in module.chat.encode(batch).routings.items():
+            assert routing.mask is not None
+            for n, example in enumerate(batch.examples):
+                if example.polarity == polarity:
+                    sums.setdefault(name, []).append(routing.head_weights[n][routing.mask[n]].mean(0))
+    return {name: torch.stack(values).mean(0) for name, values in sums.items()}
+
+
+def test_means_with_and_without_the_person(tiny_corpus: Path, tmp_path: Path) -> None:
+    module = make_module(controls=("main",), generate=())
+    _, path = after_test(tiny_corpus, tmp_path, module)
+    maps = json.loads(path.read_text())
+    for key, polarity in (("present", "yes"), ("absent", "no")):
+        with torch.no_grad():
+            expected = reference(module, polarity)
+        assert list(maps[key]) == list(expected) == ["layer0.self", "layer0.cross", "layer1.self"]
+        for name, values in maps[key].items():
+            torch.testing.assert_close(torch.tensor(values), expected[name], atol=1e-5, rtol=1e-5)
+    assert maps["present"] != maps["absent"]
+    assert (tmp_path / "head_activation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_does_not_disturb_the_test(tiny_corpus: Path, tmp_path: Path) -> None:
+    """With and without the callback the numbers are the same."""
+    module = make_module(controls=("main",), generate=())
+    after_test(tiny_corpus, tmp_path, module)
+    with_map = dict(module.metrics)
+    make_trainer(module.data).test(module, datamodule=module.data, verbose=False)
+    assert module.metrics == with_map
+
+
+def test_dense_models_leave_no_map(tiny_corpus: Path, tmp_path: Path) -> None:
+    objective = Objective(language_modeling=AnswerCrossEntropy())
+    module = make_module(chat={"routed": None}, objective=objective, controls=("main",), generate=())
+    _, path = after_test(tiny_corpus, tmp_path, module)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("limit", [1])
+def test_a_test_without_both_sides_leaves_no_map(tiny_corpus: Path, tmp_path: Path, limit: int) -> None:
+    """The first batch asks about clips with the person only."""
+    module = make_module(controls=("main",), generate=())
+    maps, path = after_test(tiny_corpus, tmp_path, module, limit_test_batches=limit)
+    assert (maps._counts[True] > 0) != (maps._counts[False] > 0)
+    assert not path.exists()

@@ -1,0 +1,109 @@
+"""What a run leaves behind: config, record, adapter, metrics and predictions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import fit, make_data, make_module, make_plan, make_trainer
+
+from pvchat.callbacks import RunFolder
+from pvchat.checkpoints import read_adapter
+from pvchat.training import PersonalizedVideoChat
+
+
+@pytest.fixture
+def run(tiny_corpus: Path, tmp_path: Path) -> tuple[PersonalizedVideoChat, Path]:
+    module = make_module(controls=("main", "text_only"))
+    data = make_data(tiny_corpus, module, stages=make_plan(1, 0))
+    trainer = fit(module, data, RunFolder(tmp_path, config="name: x\n"))
+    trainer.test(module, datamodule=data, verbose=False)
+    return module, tmp_path
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_contents(run: tuple[PersonalizedVideoChat, Path]) -> None:
+    module, folder = run
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert files == {
+        "config.yaml",
+        "run.json",
+        "metrics.json",
+        "predictions.jsonl",
+        "adapter/adapter.json",
+        "adapter/adapter.safetensors",
+    }
+    assert (folder / "config.yaml").read_text() == "name: x\n"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics == module.metrics
+    assert all(isinstance(v, float) and len(k.split("/")) == 3 for k, v in metrics.items())
+
+
+def test_record(run: tuple[PersonalizedVideoChat, Path]) -> None:
+    module, folder = run
+    record = record_of(folder)
+    assert record["subjects"] == ["tom"]
+    assert record["seed"] == 0
+    assert record["base"] == module.base_fingerprint
+    assert record["data"] == module.data.source.fingerprint
+    assert record["threshold"] == module.threshold
+    assert record["environment"]["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert record["started"] <= record["fitted"] <= record["tested"]
+
+
+def test_predictions(run: tuple[PersonalizedVideoChat, Path]) -> None:
+    _, folder = run
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert {row["control"] for row in rows} == {"main", "text_only"}
+    main = [row for row in rows if row["control"] == "main"]
+    assert len(main) == len(rows) / 2 == 24  # 8 clips, two questions each, two more with tom
+    assert len({row["id"] for row in main}) == 24
+    for row in rows:
+        assert set(row) == {
+            "id",
+            "clip_id",
+            "control",
+            "type",
+            "origin",
+            "subjects",
+            "polarity",
+            "presence",
+            "question",
+            "reference",
+            "answer",
+            "score",
+        }
+        assert (row["answer"] is None) == (row["control"] == "text_only")
+        assert isinstance(row["score"], float)
+
+
+def test_adapter_is_what_was_trained_and_small(run: tuple[PersonalizedVideoChat, Path]) -> None:
+    """method.md section 4, row 12."""
+    module, folder = run
+    weights, metadata = read_adapter(folder / "adapter")
+    trained = module.trainable_state()
+    assert set(weights) == set(trained) >= module.trainable
+    assert all(torch.equal(value, trained[name]) for name, value in weights.items())
+    assert metadata["subjects"] == ["tom"]
+    assert metadata["base_fingerprint"] == module.base_fingerprint
+    base = [n for n in weights if n.startswith(("chat.language_model.base.", "chat.views.encoder.trunk."))]
+    assert base
+    assert all("lora_" in name for name in base)
+
+
+def test_a_later_test_adds_to_the_record_and_keeps_the_config(
+    run: tuple[PersonalizedVideoChat, Path],
+) -> None:
+    module, folder = run
+    before = record_of(folder)
+    callback = RunFolder(folder, config="name: another\n")
+    trainer = make_trainer(module.data, callback)
+    trainer.test(module, datamodule=module.data, verbose=False)
+    assert (folder / "config.yaml").read_text() == "name: x\n"
+    after = record_of(folder)
+    assert after["started"] == before["started"]
+    assert after["fitted"] == before["fitted"]
