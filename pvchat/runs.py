@@ -14,7 +14,7 @@ from typing import Any
 from pvchat.errors import UserError
 
 CONFIG, RECORD, METRICS, PREDICTIONS = "config.yaml", "run.json", "metrics.json", "predictions.jsonl"
-ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
+ADAPTER, CHECKPOINTS, LAST = "adapter", "checkpoints", "last.ckpt"
 RECORDED_PACKAGES = ("torch", "lightning", "transformers", "peft", "numpy")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import cos, pi
+from math import ceil, cos, pi
 from typing import Any
 
 import lightning as L
@@ -153,7 +153,9 @@ class PersonalizedVideoChat(L.LightningModule):
             if parameters
         ]
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-        total = self.data.total_steps() // self.trainer.accumulate_grad_batches
+        accumulated = self.trainer.accumulate_grad_batches  # the last batch of an epoch steps in any case
+        epochs = range(self.data.stages.epochs)
+        total = sum(ceil(self.data.steps_per_epoch(epoch) / accumulated) for epoch in epochs)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.lr_factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

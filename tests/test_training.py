@@ -1,0 +1,359 @@
+"""The LightningModule on a tiny real task: it learns, moves what it should, repeats itself, saves little."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from tiny import changed, fit, make_batch, make_corpus, make_data, make_module, make_plan, make_trainer, state
+
+from pvchat.callbacks import Checkpointing
+from pvchat.checkpoints import read_checkpoint
+from pvchat.errors import UserError
+from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
+from pvchat.modules.language_model import LoRA, RandomLanguageModel
+from pvchat.training import LearningRates, PersonalizedVideoChat
+
+
+class Log(L.Callback):
+    """What is logged at every step, the learning rates used, and the questions asked."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.rates: list[dict[str, float]] = []
+        self.asked: list[list[str]] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.rates.append({g["name"]: g["lr"] for g in trainer.optimizers[0].param_groups})
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, out: Any, batch: Any, batch_idx: int) -> None:
+        self.rows.append({k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("train/")})
+        self.asked.append([e.id for e in batch.examples])
+
+    def losses(self) -> list[float]:
+        return [row["train/loss"] for row in self.rows]
+
+
+@pytest.fixture(scope="module")
+def learnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More clips: the colour of a face tells who it is, and nothing else does."""
+    folder = tmp_path_factory.mktemp("learnable")
+    return make_corpus(folder, clips={"train": 12, "validation": 4, "test": 12})
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_learns_who_is_there(learnable: Path, seed: int) -> None:
+    """From random parts to clips never seen, within 50 steps. The controls stay at chance: the questions
+    alone tell nothing, the clips without faces tell nothing, and the untrained model knows nothing."""
+    rate = 1e-2
+    module = make_module(
+        chat={"seed": seed},
+        seed=seed,
+        objective=Objective(
+            language_modeling=AnswerCrossEntropy(first_token_weight=4.0),
+            smooth_proximity=RoutingSparsity(initial=1e-4),
+            head_activation=HeadActivation(),
+        ),
+        learning_rates=LearningRates(rate, rate, rate, rate, 1e-4),
+    )
+    data = make_data(learnable, module, stages=make_plan(2, 8), batch_size=8, seed=seed)
+    log = Log()
+    trainer = fit(module, data, log)
+    losses = log.losses()
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    trainer.test(module, datamodule=data, verbose=False)
+
+    def accuracy(control: str) -> float:
+        return module.metrics[f"test/{control}/calibrated_balanced_accuracy"]
+
+    assert accuracy("main") >= 0.9
+    assert module.metrics["test/main/presence_auc"] >= 0.95
+    assert module.metrics["test/main/presence_accuracy"] > 0.75  # of the written answers
+    assert accuracy("text_only") == 0.5
+    assert module.metrics["test/text_only/presence_auc"] == 0.5
+    assert abs(accuracy("face_blanked") - 0.5) <= 0.15
+    assert abs(accuracy("base_model") - 0.5) <= 0.25
+    assert accuracy("base_model") < accuracy("main") - 0.2
+
+
+def test_rows_move_and_the_base_is_bit_identical(tiny_corpus: Path) -> None:
+    """method.md section 4, row 4 (and 8): in a whole run the token rows and personal queries move; of the
+    frozen base, the vocabulary table and both heads included, not one bit does."""
+    module = make_module()
+    before = state(module)
+    fit(module, make_data(tiny_corpus, module))
+    moved = changed(before, module)
+    adapted = set(module.trainable_state())
+    assert moved - adapted == {"objective.smooth_proximity.weight"}
+    assert module.trainable - moved == set()
+    rows = module.chat.language_model.token_rows
+    start = before["chat.language_model.token_rows.input_rows"]
+    assert (rows.input_rows != start).any(1).all()  # every row: the name and each soft token
+    assert any("embed_tokens" in n for n in before)
+
+
+def test_masters_are_float32_and_small_steps_count(tiny_corpus: Path) -> None:
+    """method.md section 4, row 5: with the released learning rates of 1e-5 and 1e-6, the same step moves
+    most float32 weights and next to no bf16 weight."""
+    rates = LearningRates(1e-4, 1e-5, 1e-6, 1e-5, 1e-6)
+    module = make_module(warmup_steps=0, learning_rates=rates, weight_decay=0.0)
+    before = state(module)
+    trainer = fit(module, make_data(tiny_corpus, module), limit_train_batches=1, max_epochs=1)
+    optimizer = trainer.optimizers[0]
+    values = [v for s in optimizer.state.values() for v in s.values()]
+    assert values
+    assert {v.dtype for v in values} == {torch.float32}
+    named = {n: p for n, p in module.named_parameters() if n in module.trainable}
+    assert {p.dtype for p in named.values()} == {torch.float32}
+
+    def share(names: list[str], dtype: torch.dtype) -> float:
+        """Share of the weights that have a gradient which the step moves when they are kept in ``dtype``."""
+        moved = total = 0
+        for name in names:
+            start, end = before[name], named[name].detach()
+            stepped = (start.to(dtype) + (end - start).to(dtype)) != start.to(dtype)
+            counts = (start.abs() > 1e-2) & (end != start)
+            moved, total = moved + int(stepped[counts].sum()), total + int(counts.sum())
+        return moved / total
+
+    qformer = [n for n in named if ".layers." in n and "qformer" in n and "router" not in n]
+    assert share(qformer, torch.float32) == 1.0
+    assert share(qformer, torch.bfloat16) < 0.1
+
+
+def test_the_same_seed_repeats_bit_for_bit(tiny_corpus: Path) -> None:
+    """method.md section 4, row 6: nothing starts from memory, and dropout follows the seed."""
+
+    def train(seed: int, disturbance: int) -> PersonalizedVideoChat:
+        module = make_module(chat={"seed": seed, "dropout": 0.2}, seed=seed)
+        torch.manual_seed(disturbance)  # whatever else drew random numbers before
+        fit(module, make_data(tiny_corpus, module, seed=seed))
+        return module
+
+    first = state(train(0, 1))
+    assert changed(first, train(0, 2)) == set()
+    assert "chat.qformer.query_tokens" in changed(first, train(1, 1))
+
+
+def test_every_step_is_logged(tiny_corpus: Path) -> None:
+    """Loss and its parts, active rate in all and per module, lambda: one value a step, and they add up."""
+    module, log = make_module(), Log()
+    data = make_data(tiny_corpus, module)
+    fit(module, data, log)
+    assert len(log.rows) == data.total_steps()
+    parts = ("language_modeling", "smooth_proximity", "head_activation")
+    modules = ("layer0.self", "layer0.cross", "layer1.self")
+    expected = {f"train/{n}" for n in ("loss", *parts, "active_rate", "lambda")}
+    expected |= {f"train/active_rate/{n}" for n in modules}
+    assert [set(row) - {"train/video_stage"} for row in log.rows] == [expected] * len(log.rows)
+    for row in log.rows:
+        assert row["train/loss"] == pytest.approx(sum(row[f"train/{p}"] for p in parts), rel=1e-5)
+        rates = [row[f"train/active_rate/{n}"] for n in modules]
+        assert row["train/active_rate"] == pytest.approx(sum(rates) / 3, abs=1e-6)
+    assert log.rows[0]["train/lambda"] == pytest.approx(1e-4)
+    stages = [row["train/video_stage"] for row in log.rows]
+    assert stages == [0.0] * data.steps_per_epoch(0) + [1.0] * data.steps_per_epoch(1)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_learning_rate_warms_up_and_ends_at_zero(tiny_corpus: Path, accumulate: int) -> None:
+    """Along the optimizer steps of the whole plan, of which there are fewer with accumulation."""
+    module, log = make_module(warmup_steps=2), Log()
+    data = make_data(tiny_corpus, module, batch_size=2)
+    trainer = fit(module, data, log, accumulate_grad_batches=accumulate)
+    total = sum(math.ceil(data.steps_per_epoch(e) / accumulate) for e in range(data.stages.epochs))
+    assert trainer.global_step == total
+    used = list(dict.fromkeys(rates["qformer"] for rates in log.rates))
+    assert len(used) == total  # a rate of its own for every step: none is wasted at zero
+    peak = LearningRates().qformer
+    assert used[:3] == pytest.approx([peak / 3, 2 * peak / 3, peak])
+    assert used[2:] == sorted(used[2:], reverse=True)
+    assert used[-1] > 0
+    assert module.lr_factor(total, total) == pytest.approx(0)
+
+
+def test_routers_and_rows_do_not_decay(tiny_corpus: Path) -> None:
+    module = make_module()
+    data = make_data(tiny_corpus, module)
+    trainer = fit(module, data, limit_train_batches=1, max_epochs=1)
+    decay = {g["name"]: g["weight_decay"] for g in trainer.optimizers[0].param_groups}
+    assert decay == {"token_rows": 0, "qformer": 0.01, "router": 0, "lora": 0.01, "encoder_late": 0.01}
+
+
+def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """method.md section 4, row 13: the released code decodes the clip again for each of its questions."""
+    from pvchat.datamodules import clip_store
+
+    decoded: list[str] = []
+    decode = clip_store.decode
+
+    def counted(path: Path, **settings: Any) -> Any:
+        decoded.append(path.name)
+        return decode(path, **settings)
+
+    monkeypatch.setattr(clip_store, "decode", counted)
+    corpus = make_corpus(tmp_path, clips={"train": 4, "test": 2})
+    for n in range(2):
+        module = make_module(controls=("main", "face_blanked"), generate=(), warmup_steps=n)
+        data = make_data(corpus, module, stages=make_plan(1, 2))
+        log = Log()
+        trainer = fit(module, data, log)
+        trainer.test(module, datamodule=data, verbose=False)
+        assert sum(map(len, log.asked)) > 3 * 4
+        assert sorted(decoded) == sorted({r.path.name for r in data.records})
+
+
+def test_checkpoint_holds_the_trainable_parts_alone(tiny_corpus: Path, tmp_path: Path) -> None:
+    """method.md section 4, row 12: the released checkpoints hold all 17 GB. Ours: what is trained, lambda,
+    the fingerprint of the base, and the optimizer's two moments. It loads without running its code."""
+    module = make_module()
+    data = make_data(tiny_corpus, module)
+    trainer = fit(module, data)
+    path = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(path)
+    checkpoint = read_checkpoint(path)
+    saved = checkpoint["state_dict"]
+    assert set(saved) == set(module.trainable_state()) | {"objective.smooth_proximity.weight"}
+    assert checkpoint["pvchat"]["base_fingerprint"] == module.base_fingerprint
+    assert module.chat.views.fingerprint in module.base_fingerprint
+    trained = sum(v.nbytes for v in saved.values())
+    assert path.stat().st_size < 3 * trained + 300_000  # weights, two moments; names and pickled structure
+
+
+def test_a_frozen_stage_loses_nothing(tiny_corpus: Path, tmp_path: Path) -> None:
+    """A checkpoint of the image stage holds the late blocks too, frozen as they are then."""
+    module = make_module()
+    data = make_data(tiny_corpus, module)
+    trainer = fit(module, data, max_epochs=1)
+    trainer.save_checkpoint(tmp_path / "image.ckpt")
+    late = {n for n in module.trainable if ".encoder.late." in n}
+    assert late <= set(read_checkpoint(tmp_path / "image.ckpt")["state_dict"])
+    assert not any(p.requires_grad for n, p in module.named_parameters() if n in late)
+
+
+def test_a_checkpoint_of_another_base_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+    module = make_module()
+    fit(module, make_data(tiny_corpus, module), max_epochs=1).save_checkpoint(tmp_path / "last.ckpt")
+    lora = LoRA(rank=8, alpha=16)
+    other = make_module(
+        chat={"language_model": RandomLanguageModel(seed=1, width=64, num_layers=2, lora=lora)}
+    )
+    data = make_data(tiny_corpus, other)
+    before = state(other)
+    with pytest.raises(UserError, match="the checkpoint was trained on another base model"):
+        make_trainer(data).fit(other, datamodule=data, ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    assert changed(before, other) == set()
+
+
+class Killed(BaseException):
+    pass
+
+
+class Kill(L.Callback):
+    """Ends the process, as it were, before batch number ``after``."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+
+
+@pytest.mark.parametrize(("after", "steps"), [(3, 2), (4, 4), (5, 4), (8, 8)])
+def test_resume_inside_an_epoch_equals_an_undisturbed_run(
+    tiny_corpus: Path, tmp_path: Path, after: int, steps: int
+) -> None:
+    """Weights, lambda, questions, rates and logged values, from the image stage, from its end and from the
+    video stage; the slow tier does it with SIGKILL and files."""
+
+    def module() -> PersonalizedVideoChat:
+        return make_module(chat={"dropout": 0.1})
+
+    whole, log = module(), Log()
+    data = make_data(tiny_corpus, whole)
+    fit(whole, data, log)
+    assert data.steps_per_epoch(0) == 4
+    assert len(log.rows) == 9
+
+    first = module()
+    data = make_data(tiny_corpus, first)
+    keep = Checkpointing(every_n_steps=2)
+    settings = {"default_root_dir": tmp_path, "enable_checkpointing": True}
+    with pytest.raises(Killed):
+        make_trainer(data, Kill(after), keep, **settings).fit(first, datamodule=data)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert [p.name for p in last.parent.iterdir()] == ["last.ckpt"]
+    assert read_checkpoint(last)["global_step"] == steps
+
+    second, rest = make_module(chat={"dropout": 0.1, "seed": 9}), Log()
+    data = make_data(tiny_corpus, second)
+    make_trainer(data, keep, rest, **settings).fit(second, datamodule=data, ckpt_path=last, weights_only=True)
+    assert rest.asked == log.asked[steps:]
+    assert rest.rates == log.rates[steps:]
+    assert rest.rows == log.rows[steps:]
+    assert changed(state(whole), second) == set()
+
+
+def test_untrained_is_the_start_and_is_undone(tiny_corpus: Path) -> None:
+    module = make_module()
+    start = {n: p.detach().clone() for n, p in module.named_parameters()}
+    fit(module, make_data(tiny_corpus, module))
+    trained = state(module)
+    with module.untrained():
+        assert all(torch.equal(p, start[n]) for n, p in module.named_parameters())
+    assert changed(trained, module) == set()
+    with pytest.raises(KeyboardInterrupt), module.untrained():
+        raise KeyboardInterrupt
+    assert changed(trained, module) == set()
+
+
+def test_without_the_base_control_no_copy_is_kept() -> None:
+    assert make_module(controls=("main",)).initial == {}
+
+
+@pytest.mark.parametrize("persons", [2, 3])
+def test_several_persons_train_and_are_tested(tmp_path: Path, persons: int) -> None:
+    """method.md section 4, row 9: the same code, the controls that need several persons included."""
+    names = ("tom", "ann", "bob")[:persons]
+    controls = ("main", "text_only", "base_model", "no_subject_tokens", "other_subject")
+    module = make_module(names, controls=controls, generate=())
+    data = make_data(make_corpus(tmp_path, names, clips={"train": 2, "test": 2}), module)
+    before = state(module)
+    trainer = fit(module, data)
+    queries = "chat.qformer.personal_query_tokens"
+    assert (module.state_dict()[queries] != before[queries]).flatten(1).any(1).all()
+    trained = state(module)
+    trainer.test(module, datamodule=data, verbose=False)
+    assert {k.split("/")[1] for k in module.metrics} == set(controls)
+    assert changed(trained, module) == set()
+
+
+def test_validation_logs_the_loss_of_answers(tiny_corpus: Path) -> None:
+    module = make_module()
+    data = make_data(tiny_corpus, module)
+    trainer = make_trainer(data)
+    (numbers,) = trainer.validate(module, datamodule=data, verbose=False)
+    losses, count = 0.0, 0
+    with torch.no_grad():
+        for batch in data.val_dataloader():
+            out = module.chat(batch)
+            losses += len(batch) * float(
+                module.objective.language_modeling(out.logits, out.labels, out.first)
+            )
+            count += len(batch)
+    assert numbers == {"val/loss": pytest.approx(losses / count, rel=1e-5)}
+
+
+def test_a_loss_of_nothing_is_no_crash() -> None:
+    """A batch of unanswered questions costs nothing and has a gradient."""
+    module = make_module()
+    batch = make_batch(module.chat, ("Is <tom> here?", "No."))
+    out = module.chat(replace(batch, examples=[replace(batch.examples[0], answer="")]))
+    total = module.objective(out.logits, out.labels, out.first, out.routings).total
+    total.backward()
+    assert total.isfinite()
