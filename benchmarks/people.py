@@ -34,13 +34,15 @@ Frame = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Case:
-    """One subject and seed: which photos and people train, which test."""
+    """One subject and seed: which photos and people train, which test. The threshold is calibrated on other
+    variants of the training photos against people kept out of training and test."""
 
     subject: str
     seed: int
     train: tuple[Path, ...]
     test: tuple[Path, ...]
     train_others: tuple[Path, ...]
+    validation_others: tuple[Path, ...]
     test_others: tuple[Path, ...]
 
 
@@ -64,16 +66,21 @@ def case(subject: str, seed: int) -> Case:
     kind, other_kind = (tv, colour) if subject in TV else (colour, tv)
     names = sorted(kind)
     rng.shuffle(names)
-    train_names, test_names = names[: len(names) // 2], names[len(names) // 2 :]
+    half, kept = len(names) // 2, len(names) // 5
+    train_names, validation_names, test_names = names[:half], names[half : half + kept], names[half + kept :]
     others = sorted(other_kind)
     rng.shuffle(others)
-    train_others = [f for n in train_names for f in kind[n]] + [other_kind[n][0] for n in others[:6]]
+    first = {n: photos[0] for n, photos in other_kind.items()}
+    train_others = [f for n in train_names for f in kind[n]] + [first[n] for n in others[: len(others) // 2]]
+    validation_others = [f for n in validation_names for f in kind[n]]
+    validation_others += [first[n] for n in others[len(others) // 2 :]]
     return Case(
         subject,
         seed,
         train=tuple(f for i, f in enumerate(mine) if i in chosen),
         test=tuple(f for i, f in enumerate(mine) if i not in chosen),
         train_others=tuple(train_others),
+        validation_others=tuple(validation_others),
         test_others=tuple(f for n in test_names for f in kind[n]),
     )
 
@@ -87,6 +94,8 @@ def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
     groups: tuple[tuple[Split, Sequence[Path], bool, int], ...] = (
         ("train", this.train, True, VARIANTS),
         ("train", this.train_others, False, NEGATIVE_VARIANTS),
+        ("validation", this.train, True, NEGATIVE_VARIANTS * 2),
+        ("validation", this.validation_others, False, 1),
         ("test", this.test, True, 0),
         ("test", this.test_others, False, 0),
     )
@@ -97,13 +106,14 @@ def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
                 name = f"{split}-{'yes' if present else 'no'}-{file.parent.name}-{file.stem}-{number}"
                 image.save(out / f"{name}.png")
                 records.append(_record(this.subject, name, out, file, split, present))
-    return write_manifest(out / "manifest.jsonl", records) or out / "manifest.jsonl"
+    write_manifest(out / "manifest.jsonl", records)
+    return out / "manifest.jsonl"
 
 
 def _record(subject: str, name: str, out: Path, file: Path, split: Split, present: bool) -> Record:
     who = f"<{subject}>"
     answer = f"Yes, {who} is in this video." if present else f"No, {who} is not in this video."
-    questions = QUESTIONS if split == "train" else QUESTIONS[:3]
+    questions = QUESTIONS if split == "train" else QUESTIONS[:2]
     polarity = "yes" if present else "no"
     return Record(
         id=name,

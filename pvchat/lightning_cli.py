@@ -11,19 +11,34 @@ from typing import Any, Literal
 import torch
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from transformers.utils.logging import disable_progress_bar
 
-from pvchat.callbacks import HeadActivationMap, RunFolder, SparsityController, StageSchedule
+from pvchat.callbacks import (
+    Checkpointing,
+    HeadActivationMap,
+    OverallProgress,
+    RunFolder,
+    SparsityController,
+    StageSchedule,
+)
 from pvchat.checkpoints import load_adapter
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
-from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, find_run, new_run
+from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run
 from pvchat.stages import StagePlan
 from pvchat.training import PersonalizedVideoChat
 
+NO_NEWS = (
+    "does not have many workers",
+    "args parameter is intended",  # we hand over what the user typed
+    "in eval mode",  # the frozen base
+    "Total length of",  # no validation split
+    "Experiment logs directory",  # the run folder has other files, too
+    "LeafSpec",
+    "number of training batches",
+)
 LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
 
 
@@ -44,14 +59,7 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
         parser.add_lightning_class_args(HeadActivationMap, "head_activation_map")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults(
-            {
-                "checkpoint.filename": "last",
-                "checkpoint.every_n_train_steps": 20,
-                "checkpoint.enable_version_counter": False,
-            }
-        )
+        parser.add_lightning_class_args(Checkpointing, "checkpoint")
         parser.link_arguments("stages", "data.stages", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
@@ -62,7 +70,6 @@ class PVChatCLI(LightningCLI):
         if config.threads:
             torch.set_num_threads(config.threads)
         self.run_dir = Path(config.run_dir) if config.run_dir else new_run(config.runs, config.name)
-        config.checkpoint.dirpath = config.checkpoint.dirpath or str(self.run_dir / CHECKPOINTS)
         config.trainer.default_root_dir = str(self.run_dir)
         config.trainer.max_epochs = config.trainer.max_epochs or _epochs(config.stages)
         if config.trainer.logger is None:
@@ -70,15 +77,14 @@ class PVChatCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         assert self.run_dir is not None
-        config = self.config[self.subcommand]
+        config, made = self.config[self.subcommand], self.config_init[self.subcommand]
+        ours = [RunFolder(self.run_dir, config=self._config_text()), StageSchedule(made.stages)]
+        if config.trainer.enable_progress_bar is not False:
+            ours.append(OverallProgress())
+        made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
         trainer = super().instantiate_trainer(**kwargs)
         if config.trainer.logger is False:
             trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
-        ours = [
-            RunFolder(self.run_dir, config=self._config_text()),
-            StageSchedule(self.config_init[self.subcommand].stages),
-        ]
-        trainer.callbacks[:0] = ours  # type: ignore[attr-defined]
         return trainer
 
     def instantiate_classes(self) -> None:
@@ -142,13 +148,8 @@ def quiet() -> None:
     disable_progress_bar()  # type: ignore[no-untyped-call]
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (
-        ".*does not have many workers.*",
-        ".*LeafSpec.*",
-        ".*litlogger.*",
-        ".*number of training batches.*",
-    ):
-        warnings.filterwarnings("ignore", text)
+    for text in NO_NEWS:
+        warnings.filterwarnings("ignore", f"(?s).*{text}")
 
 
 def _expand(args: Sequence[str]) -> list[str]:
@@ -168,7 +169,7 @@ def _expand(args: Sequence[str]) -> list[str]:
         run_dir = find_run(value)
         extra = ["--config", str(run_dir / CONFIG)]
         if flag == "--resume":
-            checkpoint = run_dir / CHECKPOINTS / "last.ckpt"
+            checkpoint = run_dir / CHECKPOINTS / LAST
             if not checkpoint.is_file():
                 raise UserError(f"--resume needs {checkpoint}, which does not exist: start the run anew.")
             extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint), "--weights_only", "true"]

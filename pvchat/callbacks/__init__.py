@@ -1,8 +1,17 @@
 """Lightning callbacks."""
 
+from pvchat.callbacks.checkpointing import Checkpointing
 from pvchat.callbacks.head_activation import HeadActivationMap
+from pvchat.callbacks.progress import OverallProgress
 from pvchat.callbacks.run_folder import RunFolder
 from pvchat.callbacks.sparsity_controller import SparsityController
 from pvchat.callbacks.stage_schedule import StageSchedule
 
-__all__ = ["HeadActivationMap", "RunFolder", "SparsityController", "StageSchedule"]
+__all__ = [
+    "Checkpointing",
+    "HeadActivationMap",
+    "OverallProgress",
+    "RunFolder",
+    "SparsityController",
+    "StageSchedule",
+]

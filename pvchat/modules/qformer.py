@@ -85,7 +85,7 @@ class QFormer(nn.Module):
                     text_input=text_input,
                 )
             )
-        self.width, self.text_input = width, text_input
+        self.width, self.text_input, self.routed = width, text_input, routed is not None
 
     @property
     def num_queries(self) -> int:

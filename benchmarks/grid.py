@@ -1,0 +1,90 @@
+"""Trained runs kept by what they were made of, so that no cell is trained twice and a long grid resumes."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pvchat.runs import METRICS, write_json
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: ``labels`` name it in tables, ``configs`` and ``overrides`` are its command line, ``manifest``
+    its data."""
+
+    labels: Mapping[str, str]
+    configs: tuple[Path, ...]
+    overrides: tuple[str, ...]
+    manifest: Path
+
+    @property
+    def key(self) -> str:
+        """Hash of the values of the configs (not their comments), the overrides and the data."""
+        parts = [yaml.safe_load(c.read_text()) for c in self.configs], list(self.overrides)
+        data = hashlib.sha256(self.manifest.read_bytes()).hexdigest()
+        return hashlib.sha256(json.dumps([parts, data], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_grid(cells: Sequence[Cell], root: Path, *, workers: int = 1) -> list[tuple[Cell, dict[str, float]]]:
+    """Metrics of every cell; trained in ``root/<key>`` where they are not there yet. Shows time left."""
+    missing = [c for c in cells if not (root / c.key / METRICS).is_file()]
+    print(f"{len(cells)} runs, {len(cells) - len(missing)} of them kept from before.", flush=True)
+    begun = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+        futures = {pool.submit(train, cell, root): cell for cell in missing}
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            left = (time.monotonic() - begun) / done * (len(missing) - done)
+            print(
+                f"{done}/{len(missing)} {dict(futures[future].labels)}, {left / 60:.0f} min left", flush=True
+            )
+    return [(cell, json.loads((root / cell.key / METRICS).read_text())) for cell in cells]
+
+
+def train(cell: Cell, root: Path) -> None:
+    """Fit and test one cell on one thread; adds its labels, seconds and active rate to the run."""
+    import torch
+
+    from pvchat.lightning_cli import run
+
+    torch.set_num_threads(1)
+    folder = root / cell.key
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    cli = run(
+        [
+            "fit",
+            *(f"--config={c}" for c in cell.configs),
+            f"--data.source.path={cell.manifest}",
+            f"--run_dir={folder}",
+            "--trainer.enable_progress_bar=false",
+            *cell.overrides,
+        ]
+    )
+    fitted = time.perf_counter()
+    logged = {k: float(v) for k, v in cli.trainer.logged_metrics.items()}
+    cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    extra: dict[str, Any] = {
+        "train/active_rate": logged.get("train/active_rate", float("nan")),
+        "train/loss": logged["train/loss"],
+        "seconds/fit": fitted - started,
+        "seconds/test": time.perf_counter() - fitted,
+    }
+    write_json(folder / "labels.json", dict(cell.labels))
+    write_json(folder / METRICS, cli.model.metrics | extra)
+
+
+def _quiet() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ["TQDM_DISABLE"] = "1"
