@@ -1,0 +1,179 @@
+"""Controls and numbers of a test: what is shown under each control, and each metric by hand."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from tiny import changed, make_batch, make_chat, state
+
+from pvchat.batch import Batch
+from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
+from pvchat.modules.video_chat import VideoChat
+
+
+def said(answer: str | None, truth: str | None, score: float = 0.0, **more: Any) -> Prediction:
+    defaults: dict[str, Any] = {
+        "id": "clip#0",
+        "clip_id": "clip",
+        "control": "main",
+        "type": "existence",
+        "origin": "real",
+        "subjects": ("tom",),
+        "polarity": truth,
+        "presence": {"tom": truth == "yes"},
+        "question": "Is <tom> here?",
+        "reference": "Yes, <tom> is here." if truth == "yes" else "No, <tom> is not here.",
+    }
+    return Prediction(**{**defaults, **more}, answer=answer, score=score)
+
+
+YES, NO = "Yes, <tom> is here.", "No, <tom> is not here."
+
+
+def test_answers_are_counted_by_side() -> None:
+    """Three of four right with the person, one of two without; what cannot be read is wrong, and counted."""
+    predictions = [said(YES, "yes")] * 3 + [said("Blue.", "yes"), said(NO, "no"), said(YES, "no")]
+    numbers = summarise(predictions, threshold=0.0)
+    assert numbers["main/existence_questions"] == 6
+    assert numbers["main/presence_accuracy"] == pytest.approx(4 / 6)
+    assert numbers["main/presence_accuracy_yes"] == 0.75
+    assert numbers["main/presence_accuracy_no"] == 0.5
+    assert numbers["main/presence_balanced_accuracy"] == 0.625
+    assert numbers["main/presence_unparsed"] == 1
+
+
+def test_scores_have_an_auc_and_two_thresholds() -> None:
+    """At 0 everything is a yes; the calibrated threshold is right about three of four."""
+    scores = {"yes": (3.0, 1.0), "no": (2.0, 0.5)}
+    predictions = [said(None, side, score) for side, values in scores.items() for score in values]
+    numbers = summarise(predictions, threshold=0.75)
+    assert numbers["main/presence_auc"] == 0.75
+    assert numbers["main/score_balanced_accuracy"] == 0.5
+    assert numbers["main/calibrated_balanced_accuracy"] == 0.75
+    assert "main/presence_accuracy" not in numbers  # nothing was written
+
+
+def test_one_side_alone_has_no_balance() -> None:
+    numbers = summarise([said(YES, "yes", 1.0)], threshold=0.0)
+    assert numbers["main/presence_accuracy"] == 1
+    assert not {"main/presence_balanced_accuracy", "main/presence_auc"} & set(numbers)
+
+
+def test_open_questions_are_compared_word_by_word() -> None:
+    open_question = {"type": "appearance", "polarity": None, "reference": "<tom> is wearing red."}
+    predictions = [
+        replace(said("<TOM>  is wearing red.", None), **open_question),
+        replace(said("<tom> is wearing blue.", None), **open_question),
+    ]
+    numbers = summarise(predictions, threshold=0.0)
+    assert numbers["main/appearance_exact"] == 0.5
+    assert "main/existence_questions" not in numbers
+    assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
+
+
+def test_a_question_about_two_is_about_either() -> None:
+    """As the manifest defines it: yes when one of those asked about is there."""
+    two = {"subjects": ("tom", "ann"), "question": "Is <tom> or <ann> here?"}
+    right = said("<tom> is here, but <ann> is not.", "yes", **two)
+    wrong = said("Neither <tom> nor <ann> is here.", "yes", **two)
+    half = said("<tom> is here.", "yes", **two)
+    numbers = summarise([right, wrong, half], threshold=0.0)
+    assert numbers["main/presence_unparsed"] == 1
+    assert numbers["main/presence_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_keys_are_flat_and_values_numbers() -> None:
+    """``{control}/{metric}``; the split is put in front by whoever ran the test."""
+    predictions = [said(None, side, 1.0, control=control) for control in CONTROLS for side in ("yes", "no")]
+    numbers = summarise(predictions, threshold=0.0)
+    assert {key.split("/")[0] for key in numbers} == set(CONTROLS)
+    assert all(len(key.split("/")) == 2 and isinstance(value, float) for key, value in numbers.items())
+
+
+def test_nothing_asked_is_nothing_said() -> None:
+    assert summarise([], threshold=0.0) == {}
+
+
+@pytest.fixture
+def chat() -> VideoChat:
+    return make_chat(("tom", "ann")).eval()
+
+
+@pytest.fixture
+def batch(chat: VideoChat) -> Batch:
+    return make_batch(chat, ("Is <tom> here?", YES), ("Is <ann> here?", "No, <ann> is not here."))
+
+
+def scores(predictions: Sequence[Prediction]) -> list[float]:
+    return [p.score for p in predictions]
+
+
+def test_each_control_shows_what_it_says(chat: VideoChat, batch: Batch) -> None:
+    before = state(chat)
+
+    @contextmanager
+    def zeroed() -> Iterator[None]:
+        with torch.no_grad():
+            for parameter in chat.project_up.parameters():
+                parameter.zero_()
+        yield
+        chat.load_state_dict(before)
+
+    by_control: dict[str, list[float]] = {}
+    for control in CONTROLS:
+        swap = zeroed()
+        by_control[control] = scores(predict(chat, batch, control, base_model=swap, generate=False))
+        assert changed(before, chat) == set()
+    expected: dict[ControlName, Any] = {
+        "main": chat.presence_scores(batch),
+        "text_only": chat.presence_scores(batch, control="text_only"),
+        "no_subject_tokens": chat.presence_scores(batch, control="no_subject_tokens"),
+        "face_blanked": chat.presence_scores(batch),  # the loader has blanked them
+    }
+    with zeroed():
+        expected["base_model"] = chat.presence_scores(batch)
+    with chat.other_subject():
+        expected["other_subject"] = chat.presence_scores(batch)
+    assert by_control == {name: values.tolist() for name, values in expected.items()}
+    assert len({tuple(v) for v in by_control.values()}) == 5  # all but face_blanked differ
+
+
+def test_predictions_carry_the_question(chat: VideoChat, batch: Batch) -> None:
+    first, second = predict(chat, batch, "main", max_new_tokens=3)
+    assert (first.id, first.question, first.reference, first.polarity) == (
+        "clip0#0",
+        "Is <tom> here?",
+        YES,
+        "yes",
+    )
+    assert first.answer == chat.answer(batch, max_new_tokens=3)[0]
+    assert second.as_json()["presence"] == {"tom": False, "ann": False}
+    assert predict(chat, batch, "main", generate=False)[0].answer is None
+
+
+def test_only_the_chosen_controls_write_answers(chat: VideoChat, batch: Batch) -> None:
+    found = run_controls(
+        chat, batch, ("main", "text_only"), base_model=None, generate=("main",), max_new_tokens=2
+    )
+    assert [(p.control, p.answer is None) for p in found] == [
+        ("main", False),
+        ("main", False),
+        ("text_only", True),
+        ("text_only", True),
+    ]
+
+
+def test_calibration_separates_what_it_is_shown(chat: VideoChat) -> None:
+    batches = [make_batch(chat, ("Is <tom> here?", YES), ("Is <tom> here?", NO)) for _ in range(3)]
+    threshold = calibrate(chat, batches)
+    values = torch.cat([chat.presence_scores(b) for b in batches])
+    truth = torch.tensor([e.polarity == "yes" for b in batches for e in b.examples])
+
+    def balanced(t: float) -> float:
+        right = (values > t) == truth
+        return (right[truth].float().mean() + right[~truth].float().mean()).item() / 2
+
+    assert balanced(threshold) == max(balanced(float(v) - 1e-4) for v in values)
