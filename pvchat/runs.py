@@ -36,10 +36,19 @@ def find_run(path: str | Path) -> Path:
     folder = Path(path)
     if (folder / CONFIG).is_file():
         return folder
-    runs = sorted(p.parent for p in folder.glob(f"*/{CONFIG}"))
+    runs = [p.parent for p in folder.glob(f"*/{CONFIG}")]
     if runs:
-        return runs[-1]
+        return max(runs, key=_age)
     raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give --run runs/NAME/ID.")
+
+
+def remove_if_empty(run: Path) -> None:
+    """Take away a run folder that nothing was written to, and that of its name if it holds no other."""
+    for folder in (run, run.parent):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or gone
+            return
 
 
 def experiment_file(name: str) -> Path:
@@ -74,6 +83,12 @@ def environment() -> dict[str, Any]:
         "pvchat": version("pvchat"),
         "git": _git(),
     }
+
+
+def _age(run: Path) -> tuple[str, int]:
+    """Orders the runs of a name; see ``new_run``."""
+    day, time, attempt = (*run.name.split("-"), "0", "0")[:3]
+    return f"{day}-{time}", int(attempt) if attempt.isdigit() else 0
 
 
 def _git() -> dict[str, Any] | None:
