@@ -88,6 +88,7 @@ def build_corpus(
     stranger of the test is also trained on."""
     out, settings = Path(out), settings or CorpusSettings()
     _check(subjects, positives, negatives, settings)
+    _check_raw(raw, subjects)
     records: list[Record] = []
     for split in _SPLITS:
         own = {name: positives[name].get(split, ()) for name in subjects}
@@ -159,13 +160,6 @@ def _take_over(
     settings: CorpusSettings,
 ) -> Record:
     """Copy a raw clip into the corpus. All that is known of it is who is in it."""
-    if clip.subject is not None and clip.subject not in subjects:
-        raise UserError(
-            f"a raw clip must show a subject of the corpus or None: {clip.path.name} shows {clip.subject!r}, "
-            f"the subjects are {list(subjects)}."
-        )
-    if not clip.path.is_file():
-        raise UserError(f"the raw clip {clip.path} does not exist.")
     path = out / "raw" / f"{number:02d}-{clip.path.name}"
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(clip.path, path)
@@ -216,3 +210,14 @@ def _check(
         raise UserError(
             f"strangers of the test must be new people: {seen[0]!r} is also in training or validation."
         )
+
+
+def _check_raw(raw: Sequence[RawClip], subjects: Sequence[str]) -> None:
+    for clip in raw:
+        if clip.subject is not None and clip.subject not in subjects:
+            raise UserError(
+                f"a raw clip must show a subject of the corpus or None: {clip.path.name} shows "
+                f"{clip.subject!r}, the subjects are {list(subjects)}."
+            )
+        if not clip.path.is_file():
+            raise UserError(f"the raw clip {clip.path} does not exist.")

@@ -31,10 +31,10 @@ def _ease(t: float) -> float:
 
 
 MOTIONS: dict[str, tuple[str, Callable[[float, float], Pose]]] = {
-    "nod": ("nodding", lambda t, a: Pose(pitch=0.30 * a * _wave(t, 1.5), y=0.17 * a * _wave(t, 1.5))),
+    "nod": ("nodding", lambda t, a: Pose(pitch=0.30 * a * _wave(t, 1.2), y=0.17 * a * _wave(t, 1.2))),
     "shake": (
         "shaking the head",
-        lambda t, a: Pose(yaw=0.34 * a * _wave(t, 1.5), x=0.13 * a * _wave(t, 1.5)),
+        lambda t, a: Pose(yaw=0.34 * a * _wave(t, 1.2), x=0.13 * a * _wave(t, 1.2)),
     ),
     "sway": ("swaying from side to side", lambda t, a: Pose(sway=0.10 * a * _wave(t, 1.25))),
     "tilt": ("tilting the head to one side", lambda t, a: Pose(tilt=0.26 * a * _ease(t))),
