@@ -5,14 +5,14 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from transformers.utils.logging import disable_progress_bar
 
 from pvchat.callbacks import (
@@ -22,30 +22,38 @@ from pvchat.callbacks import (
     RunFolder,
     SparsityController,
     StageSchedule,
+    check_groups,
 )
 from pvchat.checkpoints import load_adapter
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
-from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run
+from pvchat.loggers import LoggerName, make_logger
+from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run, remove_if_empty
 from pvchat.stages import StagePlan
-from pvchat.training import PersonalizedVideoChat
+from pvchat.training import LearningRates, PersonalizedVideoChat
 
 NO_NEWS = (
     "does not have many workers",
     "args parameter is intended",  # we hand over what the user typed
     "in eval mode",  # the frozen base
     "Total length of",  # no validation split
-    "Experiment logs directory",  # the run folder has other files, too
     "LeafSpec",
     "number of training batches",
 )
-LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
 
 
 class PVChatCLI(LightningCLI):
     """Adds to LightningCLI: ``name``, ``runs``, ``logger``, ``stages``, ``init_from``, ``threads``."""
 
     run_dir: Path | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            if self.run_dir is not None:
+                remove_if_empty(self.run_dir)
+            raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, default="run", help="Name of the experiment.")
@@ -67,23 +75,27 @@ class PVChatCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        check_groups(config.stages, [field.name for field in fields(LearningRates)])
+        self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
         self.run_dir = Path(config.run_dir) if config.run_dir else new_run(config.runs, config.name)
+        self.run_dir.mkdir(parents=True, exist_ok=True)
         config.trainer.default_root_dir = str(self.run_dir)
         config.trainer.max_epochs = config.trainer.max_epochs or _epochs(config.stages)
-        if config.trainer.logger is None:
+        self._logs = config.trainer.logger is None  # else the user brings a logger, or wants none
+        if self._logs:
             config.trainer.logger = False  # made from the flag in instantiate_trainer
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         assert self.run_dir is not None
         config, made = self.config[self.subcommand], self.config_init[self.subcommand]
-        ours = [RunFolder(self.run_dir, config=self._config_text()), StageSchedule(made.stages)]
+        ours = [RunFolder(self.run_dir, config=self._record), StageSchedule(made.stages)]
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
         trainer = super().instantiate_trainer(**kwargs)
-        if config.trainer.logger is False:
+        if self._logs:
             trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
         return trainer
 
@@ -105,16 +117,6 @@ class PVChatCLI(LightningCLI):
         for key in ("ckpt_path", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
-
-
-def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
-    """The Lightning logger behind ``--logger``; all of them see the same metric names."""
-    if name == "csv":
-        return CSVLogger(run_dir, name=None, version="")
-    if name == "tensorboard":
-        return TensorBoardLogger(run_dir, name=None, version="tensorboard")
-    offline = name == "wandb"
-    return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
 
 
 def run(args: Sequence[str]) -> PVChatCLI:
@@ -153,12 +155,17 @@ def quiet() -> None:
 
 
 def _expand(args: Sequence[str]) -> list[str]:
-    """``--resume RUN`` continues a run in its folder; ``--run RUN`` uses its config and adapter."""
+    """``fit --resume RUN`` continues a run in its folder; ``--run RUN`` uses its config and adapter."""
     out = list(args)
     for flag in ("--resume", "--run"):
         given = [i for i, a in enumerate(out) if a == flag or a.startswith(f"{flag}=")]
         if not given:
             continue
+        if (out[0] == "fit") != (flag == "--resume"):
+            raise UserError(
+                f"{flag} does not go with {out[0]}: continue a training with fit --resume RUN, use a trained "
+                "model with test, validate or predict --run RUN, start from one with fit --init_from RUN."
+            )
         i = given[0]
         if "=" in out[i]:
             value, width = out[i].split("=", 1)[1], 1

@@ -14,7 +14,7 @@ from torch import Tensor
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
-from pvchat.evaluation import ControlName, Prediction, calibrate, run_controls, summarise
+from pvchat.evaluation import ControlName, Prediction, calibrate, predict, run_controls, summarise
 from pvchat.losses import Objective
 from pvchat.modules.video_chat import VideoChat
 
@@ -128,6 +128,15 @@ class PersonalizedVideoChat(L.LightningModule):
         self.metrics = {f"test/{name}": value for name, value in numbers.items()}
         for logger in self.loggers:
             logger.log_metrics(self.metrics, step=self.global_step)
+
+    def on_predict_start(self) -> None:
+        self.predictions = []
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        """Answers and scores, no controls."""
+        answered = predict(self.chat, batch, "main", max_new_tokens=self.max_new_tokens)
+        self.predictions += answered
+        return answered
 
     @contextmanager
     def untrained(self) -> Iterator[None]:

@@ -21,7 +21,16 @@ TIERS = {
     "utilities": {"assets", "faces", "statistics"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
-    "training": {"callbacks", "checkpoints", "evaluation", "loading", "reporting", "runs", "training"},
+    "training": {
+        "callbacks",
+        "checkpoints",
+        "evaluation",
+        "loading",
+        "loggers",
+        "reporting",
+        "runs",
+        "training",
+    },
     "commands": {"chat", "cli", "lightning_cli", "quickstart", "quickstart_material"},
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.

@@ -5,7 +5,7 @@ from pvchat.callbacks.head_activation import HeadActivationMap
 from pvchat.callbacks.progress import OverallProgress
 from pvchat.callbacks.run_folder import RunFolder
 from pvchat.callbacks.sparsity_controller import SparsityController
-from pvchat.callbacks.stage_schedule import StageSchedule
+from pvchat.callbacks.stage_schedule import StageSchedule, check_groups
 
 __all__ = [
     "Checkpointing",
@@ -14,4 +14,5 @@ __all__ = [
     "RunFolder",
     "SparsityController",
     "StageSchedule",
+    "check_groups",
 ]

@@ -68,9 +68,19 @@ class RunFolder(L.Callback):
         assert isinstance(pl_module, PersonalizedVideoChat)
         if trainer.is_global_zero:
             write_json(self.path / METRICS, pl_module.metrics)
-            write_jsonl(self.path / PREDICTIONS, (p.as_json() for p in pl_module.predictions))
+            self._write_predictions(pl_module)
             self.record |= {"threshold": pl_module.threshold, "tested": _now()}
             write_json(self.path / RECORD, self.record)
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, PersonalizedVideoChat)
+        if trainer.is_global_zero:
+            self._write_predictions(pl_module)
+            self.record["predicted"] = _now()
+            write_json(self.path / RECORD, self.record)
+
+    def _write_predictions(self, module: PersonalizedVideoChat) -> None:
+        write_jsonl(self.path / PREDICTIONS, (p.as_json() for p in module.predictions))
 
 
 def _now() -> str:

@@ -1,10 +1,21 @@
 """Switches the training from image to video: which parameter groups move is a function of the epoch."""
 
+from collections.abc import Collection
+
 import lightning as L
 
 from pvchat.errors import UserError
 from pvchat.stages import StagePlan
 from pvchat.training import PersonalizedVideoChat
+
+
+def check_groups(plan: StagePlan, available: Collection[str]) -> None:
+    """Raise UserError when a stage of ``plan`` trains a group that there is none of."""
+    for name, part in (("image", plan.image), ("video", plan.video)):
+        if unknown := sorted(set(part.trainable) - set(available)):
+            raise UserError(
+                f"stages.{name}.trainable names unknown groups {unknown}; available: {sorted(available)}."
+            )
 
 
 class StageSchedule(L.Callback):
@@ -19,13 +30,7 @@ class StageSchedule(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
-        available = sorted(pl_module.chat.parameter_groups())
-        for name, part in (("image", self.plan.image), ("video", self.plan.video)):
-            unknown = sorted(set(part.trainable) - set(available))
-            if unknown:
-                raise UserError(
-                    f"stages.{name}.trainable names unknown groups {unknown}; available: {available}."
-                )
+        check_groups(self.plan, pl_module.chat.parameter_groups())
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._apply(trainer, pl_module)  # a run resumed inside an epoch gets no epoch start

@@ -1,0 +1,73 @@
+"""Where metrics are logged: CSV by default, TensorBoard or W&B by one flag. All see the same names."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+
+from pvchat.runs import write_text
+
+LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
+
+
+def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
+    """The Lightning logger behind ``--logger``."""
+    if name == "csv":
+        return RunLog(run_dir)
+    if name == "tensorboard":
+        return TensorBoardLogger(run_dir, name=None, version="tensorboard")
+    offline = name == "wandb"
+    return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
+
+
+class RunLog(CSVLogger):
+    """``metrics.csv`` of a run: on disk after every step, continued by what is done with the run later.
+
+    Lightning's own logger deletes what is there, so a run that is resumed or tested would lose its past."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir, name=None, version="", flush_logs_every_n_steps=1)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "_Continued":
+        if not isinstance(self._experiment, _Continued):
+            self._experiment = _Continued(self.log_dir)
+        return self._experiment
+
+
+class _Continued(ExperimentWriter):
+    """Keeps the rows it finds. The first row of training replaces those from its step on: a killed run had
+    gone further than its checkpoint."""
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        self._trained = False
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+    def log_metrics(self, metrics_dict: dict[str, Any], step: int | None = None) -> None:
+        if not self._trained and any(name.startswith("train/") for name in metrics_dict):
+            self._trained = True
+            self._forget_from(step or 0)
+        super().log_metrics(metrics_dict, step)
+
+    def _forget_from(self, step: int) -> None:
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
+            kept = io.StringIO()
+            writer = csv.DictWriter(kept, self.metrics_keys, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write_text(path, kept.getvalue())
+
+    def _check_log_dir_exists(self) -> None:
+        """Lightning's deletes the file here."""
