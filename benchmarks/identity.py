@@ -30,7 +30,7 @@ METRICS = {
     "answers": "test/main/presence_balanced_accuracy",
     "AUC": "test/main/presence_auc",
 }
-CONTROLS = ("text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject")
+CONTROLS = ("text_only", "face_blanked", "base_model")
 Values = Mapping[str, Sequence[float]]
 
 

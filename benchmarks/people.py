@@ -19,8 +19,7 @@ TV = SUBJECTS[:5]
 TRAIN_PHOTOS = 2
 VARIANTS = 12  # augmented variants of each training photo of the subject
 NEGATIVE_VARIANTS = 2
-TIGHT_PX = 150  # the TV crops are grey squares of this size
-LARGE_PX = 448
+CROP_PX, MARGIN = 150, 0.12  # like the TV crops, which are grey
 QUESTIONS = (
     "Is {} in this video?",
     "Can you see {}?",
@@ -89,7 +88,7 @@ def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
     """Write the pictures and the manifest of a case; returns the manifest."""
     rng = np.random.default_rng([SUBJECTS.index(this.subject), this.seed, 1])
     out.mkdir(parents=True, exist_ok=True)
-    tight = this.subject in TV
+    grey = this.subject in TV
     records = []
     groups: tuple[tuple[Split, Sequence[Path], bool, int], ...] = (
         ("train", this.train, True, VARIANTS),
@@ -101,7 +100,7 @@ def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
     )
     for split, files, present, variants in groups:
         for file in files:
-            picture = _picture(file, faces, tight=tight)
+            picture = _picture(file, faces, grey=grey)
             for number, image in enumerate(_augmented(picture, variants, rng)):
                 name = f"{split}-{'yes' if present else 'no'}-{file.parent.name}-{file.stem}-{number}"
                 image.save(out / f"{name}.png")
@@ -133,17 +132,15 @@ def _record(subject: str, name: str, out: Path, file: Path, split: Split, presen
     )
 
 
-def _picture(file: Path, faces: FaceAnalyzer, *, tight: bool) -> Image.Image:
-    """The photo, or a frame of the recording; cut and grey like the TV crops where the subject's are."""
+def _picture(file: Path, faces: FaceAnalyzer, *, grey: bool) -> Image.Image:
+    """Head of the photo, or of a frame of the recording, in the framing of the TV crops and grey like them
+    where the subject's are: suits, rooms and the kind of picture must not help."""
     frame: Frame = decode(file, num_frames=3).frames[1 if file.suffix == ".mp4" else 0]
-    if tight and file.parent.parent.name != "tv":
-        found = faces.detect(frame[None])[0]
-        frame = faces.crop(frame, found[0], TIGHT_PX, 0.25)
+    if file.parent.parent.name != "tv":
+        face = faces.detect(frame[None])[0][0]
+        frame = faces.crop(frame, face, CROP_PX, MARGIN)
     image = Image.fromarray(frame)
-    if tight:
-        return image.convert("L").convert("RGB")
-    image.thumbnail((LARGE_PX, LARGE_PX))
-    return image
+    return image.convert("L").convert("RGB") if grey else image
 
 
 def _augmented(image: Image.Image, variants: int, rng: np.random.Generator) -> Iterator[Image.Image]:

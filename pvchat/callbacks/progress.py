@@ -53,7 +53,7 @@ class OverallProgress(ProgressBar):
     ) -> None:
         if batch_idx == 0:
             name = "testing" if dataloader_idx == 0 else "testing with faces blanked"
-            self._open(name, int(self.total_test_batches_current_dataloader), 0)
+            self._open(name, int(trainer.num_test_batches[dataloader_idx]), 0)
 
     def on_test_batch_end(
         self,

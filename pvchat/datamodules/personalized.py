@@ -46,6 +46,7 @@ class PersonalizedDataModule(LightningDataModule):
         frame_policy: FramePolicy = "first",
         max_px: int | None = MAX_PX,
         batch_size: int = 4,
+        eval_batch_size: int = 16,
         existence_fraction: float = 0.5,
         questions_per_clip: int | None = None,
         on_bad_clip: Literal["error", "skip"] = "error",
@@ -56,12 +57,14 @@ class PersonalizedDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("num_frames", num_frames), ("batch_size", batch_size)):
+        sizes = {"num_frames": num_frames, "batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        for name, value in sizes.items():
             if value < 1:
                 raise UserError(f"{name} must be >= 1: got {value}.")
         self.source, self.stages = source, stages or StagePlan()
         self.settings = DecodeSettings(num_frames, max_px, frame_policy)
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.num_workers, self.seed = num_workers, seed
         self.existence_fraction, self.questions_per_clip = existence_fraction, questions_per_clip
         self.on_bad_clip, self.test_variants = on_bad_clip, test_variants
         self.cache_dir, self.cache_frames = cache_dir, cache_frames
@@ -204,7 +207,7 @@ class PersonalizedDataModule(LightningDataModule):
     def _loader(self, pairs: Pairs, variant: Variant = "main") -> DataLoader[Item]:
         return DataLoader(
             Questions(pairs, self._ready, variant),
-            batch_size=self.batch_size,
+            batch_size=self.eval_batch_size,
             collate_fn=Collate(self._known),
             num_workers=self.num_workers,
         )

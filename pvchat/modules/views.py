@@ -85,7 +85,7 @@ class ClipViews(nn.Module):
         """Cached part of the views, float16 on the CPU: ``name`` (T, L, D) and ``name.mask`` (T,).
 
         With ``num_faces`` > 1, L of the face views holds one person after the other; a place nobody takes is
-        zeros. With ``blank_faces``, faces are painted over first and the face views show nothing."""
+        zeros. With ``blank_faces``, heads are painted over first and the face views show nothing."""
         frames = self._blank(clip.frames) if blank_faces else clip.frames
         found: list[list[Face]] = [[] for _ in frames]
         if self.shows_faces and not blank_faces:
@@ -114,7 +114,7 @@ class ClipViews(nn.Module):
     @property
     def fingerprint(self) -> str:
         """Names all that ``extract`` depends on."""
-        settings = (1, self.names, self.num_faces, self.face_margin, _DOUBTFUL)
+        settings = (2, self.names, self.num_faces, self.face_margin, _DOUBTFUL, _HEAD)
         return hashlib.sha256(
             repr((settings, self.encoder.fingerprint, self.faces.fingerprint)).encode()
         ).hexdigest()[:16]
@@ -172,11 +172,13 @@ class ClipViews(nn.Module):
         return torch.from_numpy(np.array(rows, dtype=np.float32)).unsqueeze(2)
 
     def _blank(self, frames: Frame) -> Frame:
-        """Paint over the faces; where none was found, the places of the nearest frame that has some."""
+        """Paint over the heads; where none was found, the places of the nearest frame that has some."""
         found = self.faces.detect(frames, min_probability=_DOUBTFUL)
         some = [t for t, faces in enumerate(found) if faces]
         nearest = [min(some, key=lambda s: abs(s - t), default=t) for t in range(len(frames))]
-        return np.stack([blank(frame, found[s]) for frame, s in zip(frames, nearest, strict=True)])
+        return np.stack(
+            [blank(frame, found[s], enlarge=_HEAD) for frame, s in zip(frames, nearest, strict=True)]
+        )
 
 
 class IdentityTokens(nn.Module):
