@@ -21,6 +21,7 @@ from pvchat.modules.vision import VisionEncoder
 ViewName = Literal["global", "face", "identity"]
 ALL_VIEWS: tuple[ViewName, ...] = ("global", "face", "identity")
 _CHUNK = 8  # images embedded at once
+_HEAD = 2.0  # head over face box: hair and ears are the person, too, not a leak of the data
 _DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one would leak the answer
 
 
