@@ -31,6 +31,7 @@ from pvchat.loggers import LoggerName, make_logger
 from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run, remove_if_empty
 from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
+from pvchat.usage import explain, user_error
 
 NO_NEWS = (
     "does not have many workers",
@@ -39,6 +40,7 @@ NO_NEWS = (
     "Total length of",  # no validation split
     "LeafSpec",
     "number of training batches",
+    "predict returned None",  # the run folder has the answers
 )
 
 
@@ -101,6 +103,9 @@ class PVChatCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
+        frames, most = self.datamodule.settings.num_frames, self.model.chat.views.max_frames
+        if frames > most:
+            raise UserError(f"data.num_frames must be at most max_frames={most} of the views: got {frames}.")
         self.datamodule.attach(self.model.chat.views.extractor, self.model.chat.registry)
         source = self.config[self.subcommand].init_from
         if source:
@@ -120,7 +125,7 @@ class PVChatCLI(LightningCLI):
 
 
 def run(args: Sequence[str]) -> PVChatCLI:
-    """Run one LightningCLI command. Raises UserError with the point of a usage error, without the usage."""
+    """Run one LightningCLI command. Raises UserError, usage errors in one sentence."""
     quiet()
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     try:
@@ -142,7 +147,11 @@ def run(args: Sequence[str]) -> PVChatCLI:
             },
         )
     except ArgumentError as error:
-        raise UserError(str(error)) from error
+        raise UserError(explain(str(error))) from error
+    except ValueError as error:
+        if (ours := user_error(error)) is None:
+            raise
+        raise ours from None
 
 
 def quiet() -> None:

@@ -132,11 +132,9 @@ class PersonalizedVideoChat(L.LightningModule):
     def on_predict_start(self) -> None:
         self.predictions = []
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Answers and scores, no controls."""
-        answered = predict(self.chat, batch, "main", max_new_tokens=self.max_new_tokens)
-        self.predictions += answered
-        return answered
+        self.predictions += predict(self.chat, batch, "main", max_new_tokens=self.max_new_tokens)
 
     @contextmanager
     def untrained(self) -> Iterator[None]:
