@@ -1,0 +1,459 @@
+"""``pvchat fit|validate|test|predict`` in process, on the tiny config: run folders, overrides, refusals."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+from tiny import CONFIG, LAPTOP, ROOT, TINY
+
+from pvchat import cli, lightning_cli
+from pvchat.checkpoints import read_adapter
+from pvchat.lightning_cli import PVChatCLI
+from pvchat.modules.attention import DenseAttention, MoHAttention, ReMoHAttention
+from pvchat.modules.video_chat import VideoChat
+
+ATTENTION = {
+    name: str(ROOT / "experiments" / "attention" / f"{name}.yaml") for name in ("dense", "moh", "remoh")
+}
+QFORMER = "--model.chat.init_args.qformer.init_args"
+SHORT = ("--stages.video.epochs=0", "--checkpoint.every_n_steps=2")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Iterator[Path]:
+    """A working folder with ``corpus`` in it, whose features are computed once for all tests."""
+    folder = tmp_path_factory.mktemp("world")
+    shutil.copytree(tiny_corpus.parent, folder / "corpus")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PVCHAT_CACHE", str(folder / "cache"))
+        patch.setenv("PVCHAT_DATA", "corpus/manifest.jsonl")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def trained(world: Path) -> Path:
+    """A finished run of the tiny config: ``pvchat fit``, then ``pvchat test``."""
+    assert cli.main(["fit", *CONFIG, *SHORT, "--name", "trained"]) == 0
+    (run,) = (world / "runs" / "trained").iterdir()
+    assert cli.main(["test", "--run", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def resolve(world: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``resolve(*args)``: the parsed configuration, nothing built."""
+
+    class StopError(Exception):
+        pass
+
+    def stop(self: PVChatCLI) -> None:
+        raise StopError(self.config[self.subcommand])
+
+    def parse(*args: str) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(PVChatCLI, "before_instantiate_classes", stop)
+            with pytest.raises(StopError) as found:
+                lightning_cli.run(["fit", *args])
+        return found.value.args[0]
+
+    return parse
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def predictions(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_everything_behind(trained: Path) -> None:
+    files = {p.relative_to(trained).as_posix() for p in trained.rglob("*") if p.is_file()}
+    assert files == {
+        "config.yaml",
+        "run.json",
+        "metrics.csv",
+        "metrics.json",
+        "predictions.jsonl",
+        "head_activation.json",
+        "head_activation.png",
+        "checkpoints/last.ckpt",
+        "adapter/adapter.json",
+        "adapter/adapter.safetensors",
+    }
+    record = json.loads((trained / "run.json").read_text())
+    assert set(record) == {
+        "started",
+        "fitted",
+        "tested",
+        "threshold",
+        "subjects",
+        "seed",
+        "data",
+        "base",
+        "environment",
+    }
+    metrics = json.loads((trained / "metrics.json").read_text())
+    controls = {"main", "text_only", "face_blanked", "base_model"}
+    assert {tuple(key.split("/"))[:2] for key in metrics} == {("test", c) for c in controls}
+    assert all(isinstance(value, float) for value in metrics.values())
+    assert {row["control"] for row in predictions(trained)} == controls
+
+
+def test_config_of_a_run_is_the_experiment(trained: Path) -> None:
+    """It rebuilds the run anywhere: nothing of this call or this machine's folders is in it."""
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["name"] == "trained"
+    assert config["stages"]["video"]["epochs"] == 0
+    assert config["data"]["source"]["init_args"]["path"] == "corpus/manifest.jsonl"
+    assert config["model"]["chat"]["init_args"]["num_soft_tokens"] == 2
+    assert str(trained.parent.parent) not in (trained / "config.yaml").read_text()
+    for key in ("run_dir", "ckpt_path", "init_from"):
+        assert config.get(key) is None
+    for key in ("default_root_dir", "max_epochs", "logger"):
+        assert config["trainer"].get(key) is None
+
+
+def test_log_of_training_survives_the_test(trained: Path) -> None:
+    """Lightning's CSV logger deletes what an earlier command wrote."""
+    found = rows(trained / "metrics.csv")
+    steps = [int(row["step"]) for row in found if row["train/loss"]]
+    assert steps == [0, 1, 2, 3]
+    assert all(float(row["train/lambda"]) > 0 for row in found if row["train/loss"])
+    tested = [row for row in found if row["test/main/presence_auc"]]
+    assert len(tested) == 1
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert {k: float(v) for k, v in tested[0].items() if k.startswith("test/")} == pytest.approx(metrics)
+
+
+def test_validate(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (trained / "predictions.jsonl").read_bytes()
+    assert cli.main(["validate", "--run", str(trained)]) == 0
+    assert "val/loss" in capsys.readouterr().out
+    assert (trained / "predictions.jsonl").read_bytes() == before
+
+
+def test_predict_writes_answers_to_all_test_questions(trained: Path, world: Path) -> None:
+    assert cli.main(["predict", "--run", str(trained), "--run_dir", "elsewhere"]) == 0
+    found = predictions(world / "elsewhere")
+    tested = [row for row in predictions(trained) if row["control"] == "main"]
+    assert found == tested
+    assert all(isinstance(row["answer"], str) for row in found)
+    assert set(json.loads((world / "elsewhere" / "run.json").read_text())) >= {"predicted", "subjects"}
+
+
+def test_the_newest_run_of_a_name_is_meant(trained: Path) -> None:
+    assert cli.main(["validate", "--run", str(trained.parent)]) == 0
+
+
+def test_test_again_is_the_same(trained: Path) -> None:
+    """Built anew, loaded from the adapter, under another start of the process: bit by bit the same."""
+    before = (trained / "metrics.json").read_bytes(), (trained / "predictions.jsonl").read_bytes()
+    assert cli.main(["test", "--run", str(trained)]) == 0
+    assert before == ((trained / "metrics.json").read_bytes(), (trained / "predictions.jsonl").read_bytes())
+
+
+def test_every_value_can_be_overridden(resolve: Callable[..., Any]) -> None:
+    config = resolve(
+        *CONFIG,
+        "--seed_everything=7",
+        "--model.learning_rates.lora=0.5",
+        "--model.chat.init_args.qformer.init_args.num_layers=3",
+        "--model.chat.init_args.language_model.init_args.lora.rank=2",
+        "--model.objective.init_args.smooth_proximity.init_args.k=0.1",
+        "--model.controls=[main]",
+        "--stages.image.trainable=[token_rows]",
+        "--stages.video.num_frames=3",
+        "--trainer.accumulate_grad_batches=2",
+        "--data.source.init_args.path=other.jsonl",
+    )
+    assert config.model.seed == config.data.seed == config.seed_everything == 7
+    chat = config.model.chat.init_args
+    assert config.model.learning_rates.lora == 0.5
+    assert config.model.learning_rates.qformer == 1e-3
+    assert chat.qformer.init_args.num_layers == 3
+    assert chat.qformer.init_args.width == 32
+    assert chat.language_model.init_args.lora.rank == 2
+    assert config.model.objective.init_args.smooth_proximity.init_args.k == 0.1
+    assert config.model.controls == ["main"]
+    assert list(config.stages.image.trainable) == ["token_rows"]
+    assert config.stages.video.num_frames == 3
+    assert config.trainer.accumulate_grad_batches == 2
+    assert config.data.source.init_args.path == "other.jsonl"
+
+
+def test_short_names_reach_into_classes(resolve: Callable[..., Any]) -> None:
+    assert resolve(*CONFIG, "--data.source.path=x.jsonl").data.source.init_args.path == "x.jsonl"
+
+
+def test_environment_variables_are_read(resolve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PVCHAT_DATA", "mine.jsonl")
+    assert resolve("-c", LAPTOP).data.source.init_args.path == "mine.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "arguments"),
+    [
+        ("dense", None, None),
+        ("moh", MoHAttention, {"num_heads", "num_shared_heads", "top_k", "dropout"}),
+        ("remoh", ReMoHAttention, {"num_heads", "num_shared_heads", "init", "dropout"}),
+    ],
+)
+def test_overlays_merge(
+    resolve: Callable[..., Any], name: str, attention: type | None, arguments: set[str] | None
+) -> None:
+    """Over laptop.yaml they change the attention and its losses, and nothing else; a swapped class keeps no
+    argument of the one it replaces."""
+    base, config = resolve("-c", LAPTOP), resolve("-c", LAPTOP, "-c", ATTENTION[name])
+    routed = config.model.chat.init_args.qformer.init_args.pop("routed")
+    if attention is None:
+        assert routed is None
+    else:
+        assert routed.class_path.rpartition(".")[2] == attention.__name__
+        assert set(routed.init_args.keys()) == arguments
+    parts = config.model.objective.init_args
+    on = {n for n in ("smooth_proximity", "head_activation", "load_balance") if parts[n]}
+    assert (
+        on
+        == {"dense": set(), "moh": {"load_balance"}, "remoh": {"smooth_proximity", "head_activation"}}[name]
+    )
+    assert parts.language_modeling.init_args.first_token_weight == 4.0
+    base.model.chat.init_args.qformer.init_args.pop("routed")
+    for part in (base.model, config.model):
+        part.pop("objective")
+    for both in (base, config):
+        both.pop("config")
+    assert config == base
+
+
+@pytest.mark.parametrize("name", ["dense", "moh", "remoh"])
+def test_overlays_build_what_they_say(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[PVChatCLI] = []
+    monkeypatch.setattr(PVChatCLI, "_run_subcommand", lambda self, _: built.append(self))
+    lightning_cli.run(["fit", "-c", LAPTOP, "-c", ATTENTION[name], "-c", TINY, "--name", f"built-{name}"])
+    qformer = built[0].model.chat.qformer
+    kinds = {type(layer.self_attention) for layer in qformer.layers}
+    assert kinds == {{"dense": DenseAttention, "moh": MoHAttention, "remoh": ReMoHAttention}[name]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--modle.warmup_steps=3"], "unknown option --modle.warmup_steps=3: pvchat fit --help lists"),
+        (["--model.warmup_stepz=3"], "unknown option --model.warmup_stepz=3"),
+        ([f"{QFORMER}.num_layerz=3"], "model.chat.qformer has no option 'num_layerz': pvchat fit --help"),
+        (["--model.objective.init_args.smooth_proximity.init_args.kk=1"], "has no option 'kk'"),
+        (["--data.source.pth=x"], "data.source has no option 'pth'"),
+        (["--model.warmup_steps=many"], "model.warmup_steps must be int: got many"),
+        (["--data.batch_size=2.5"], r"data.batch_size must be int: got 2\.5\."),
+        (["--threads=x"], "threads must be int or null: got x"),
+        (["--stages.image.epochs=one"], "stages.image.epochs must be int: got one"),
+        (["--model.controls=[main,sideways]"], "model.controls must be one of 'main', .*: got sideways"),
+        (["--logger=paper"], "logger must be one of 'csv', 'tensorboard', 'wandb', .*: got paper"),
+        (
+            ["--model.chat.init_args.views.init_args.encoder=NoViT"],
+            "must be the path of a class.*: got NoViT",
+        ),
+        (["-c", "nowhere.yaml"], "File does not exist: .*nowhere.yaml"),
+        (
+            ["--stages.video.trainable=[qformer,vit]"],
+            r"unknown groups \['vit'\]; available: \['encoder_late'",
+        ),
+        (["--run=runs/x"], "--run does not go with fit"),
+        (["--resume=runs/x"], "a run folder holds config.yaml"),
+        (["--resume"], "--resume takes a run folder: got nothing"),
+    ],
+)
+def test_typos_are_refused_in_one_sentence_before_anything_loads(
+    world: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    def loaded(*_: Any, **__: Any) -> None:
+        pytest.fail("a model was built")
+
+    monkeypatch.setattr(VideoChat, "__init__", loaded)
+    monkeypatch.setattr(torch.nn.Linear, "__init__", loaded)
+    assert cli.main(["fit", *CONFIG, "--name", "refused", *arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("pvchat: error: ")
+    assert len(error.splitlines()) == 1
+    assert re.search(message, error)
+    assert not (world / "runs" / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.source.path=nowhere.jsonl"], "the manifest nowhere.jsonl cannot be read"),
+        (["--data.num_frames=0"], "num_frames must be >= 1: got 0"),
+        (["--data.num_frames=9"], "data.num_frames must be at most max_frames=8 of the views: got 9"),
+        (["--model.chat.init_args.qformer.init_args.first_routed_layer=9"], "first_routed_layer must be in"),
+        (["--init_from=nowhere"], "a run folder holds config.yaml: nowhere does not"),
+        (["--stages.image.question_types=[action]"], "no training question is of type"),
+    ],
+)
+def test_a_start_that_fails_leaves_no_folder(
+    world: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert cli.main(["fit", *CONFIG, "--name", "failed", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("pvchat: error: ")
+    assert message in error
+    assert not (world / "runs" / "failed").exists()
+
+
+def test_two_runs_of_one_second_get_two_folders(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[PVChatCLI] = []
+    monkeypatch.setattr(PVChatCLI, "_run_subcommand", lambda self, _: built.append(self))
+    for _ in range(2):
+        lightning_cli.run(["fit", *CONFIG, "--name", "twice"])
+    assert built[0].run_dir != built[1].run_dir
+
+
+def test_init_from_starts_from_the_adapter(
+    world: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[PVChatCLI] = []
+    monkeypatch.setattr(PVChatCLI, "_run_subcommand", lambda self, _: built.append(self))
+    for source in (trained, trained / "adapter", trained.parent):
+        lightning_cli.run(["fit", *CONFIG, "--name", "warm", "--init_from", str(source)])
+    weights, _ = read_adapter(trained / "adapter")
+    for found in built:
+        state = found.model.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in weights.items())
+        assert found.run_dir is not None
+        assert found.run_dir.parent.name == "warm"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model.chat.init_args.language_model.init_args.seed=1"], "was trained on another base model"),
+        (
+            ["--model.chat.init_args.views.init_args.encoder.init_args.seed=1"],
+            "trained on another base model",
+        ),
+        (["--model.chat.init_args.num_soft_tokens=3"], "does not fit this model: of another shape"),
+    ],
+)
+def test_an_adapter_of_another_model_is_refused(
+    trained: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert cli.main(["fit", *CONFIG, "--name", "foreign", "--init_from", str(trained), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (trained.parent.parent / "foreign").exists()
+
+
+def test_a_checkpoint_of_another_model_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*")}
+    other = "--model.chat.init_args.language_model.init_args.seed=1"
+    assert cli.main(["fit", "--resume", str(trained), other]) == 2
+    assert "the checkpoint was trained on another base model" in capsys.readouterr().err
+    changed = {p.name for p in trained.rglob("*") if p.stat().st_mtime_ns != before.get(p)}
+    assert changed <= {"run.json", trained.name}
+
+
+def test_resume_without_a_checkpoint_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(trained / "config.yaml", tmp_path)
+    assert cli.main(["fit", "--resume", str(tmp_path)]) == 2
+    assert "last.ckpt, which does not exist: start the run anew" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_cannot_be_tested(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(trained / "config.yaml", tmp_path)
+    assert cli.main(["test", "--run", str(tmp_path)]) == 2
+    assert "an adapter is a folder with adapter.safetensors and adapter.json" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
+
+
+class Stop(Callback):
+    """Ends a run as if it had been killed, before its third batch."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 3:
+            raise RuntimeError("killed")
+
+
+def test_a_resumed_run_continues_its_folder(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights and its whole log are those of a run left alone; see tests/test_resume.py for SIGKILL."""
+    short = ("--checkpoint.every_n_steps=2", "--trainer.limit_val_batches=0")
+    assert cli.main(["fit", *CONFIG, *short, "--name", "whole"]) == 0
+    (whole,) = (world / "runs" / "whole").iterdir()
+    instantiate = PVChatCLI.instantiate_trainer
+
+    def with_stop(self: PVChatCLI, **kwargs: Any) -> Any:
+        trainer = instantiate(self, **kwargs)
+        trainer.callbacks.append(Stop())
+        return trainer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PVChatCLI, "instantiate_trainer", with_stop)
+        with pytest.raises(RuntimeError, match="killed"):
+            cli.main(["fit", *CONFIG, *short, "--name", "killed"])
+    (killed,) = (world / "runs" / "killed").iterdir()
+    assert [int(row["step"]) for row in rows(killed / "metrics.csv")] == [0, 1, 2]
+    assert not (killed / "adapter").exists()
+    config = (killed / "config.yaml").read_bytes()
+    assert cli.main(["fit", "--resume", str(killed)]) == 0
+    assert [p.name for p in (world / "runs" / "killed").iterdir()] == [killed.name]
+    assert (killed / "config.yaml").read_bytes() == config
+    ours, theirs = (read_adapter(run / "adapter")[0] for run in (whole, killed))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert rows(killed / "metrics.csv") == rows(whole / "metrics.csv")
+
+
+@pytest.fixture
+def names_by_logger(world: Path) -> dict[str, set[str]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found: dict[str, set[str]] = {}
+    for logger in ("csv", "tensorboard"):
+        name = f"log-{logger}"
+        assert cli.main(["fit", *CONFIG, *SHORT, "--name", name, "--logger", logger]) == 0
+        (run,) = (world / "runs" / name).iterdir()
+        assert cli.main(["test", "--run", str(run), "--model.controls=[main]", "--logger", logger]) == 0
+        if logger == "csv":
+            found[logger] = set(rows(run / "metrics.csv")[0])
+        else:
+            events = EventAccumulator(str(run / "tensorboard"))
+            events.Reload()
+            found[logger] = set(events.Tags()["scalars"])
+            assert not (run / "metrics.csv").exists()
+    return found
+
+
+def test_loggers_see_the_same_names(names_by_logger: dict[str, set[str]]) -> None:
+    csv_names, board = names_by_logger["csv"], names_by_logger["tensorboard"]
+    assert {n for n in csv_names if "/" in n} == {n for n in board if "/" in n}
+    expected = {"train/loss", "train/lambda", "train/active_rate", "val/loss", "test/main/presence_auc"}
+    assert expected <= csv_names
+
+
+def test_a_logger_of_ones_own_or_none(world: Path) -> None:
+    assert cli.main(["fit", *CONFIG, *SHORT, "--name", "silent", "--trainer.logger=false"]) == 0
+    (run,) = (world / "runs" / "silent").iterdir()
+    assert not (run / "metrics.csv").exists()
+    assert (run / "adapter").is_dir()
+
+
+def test_fast_dev_run_writes_no_checkpoint(world: Path) -> None:
+    assert cli.main(["fit", *CONFIG, "--name", "fast", "--trainer.fast_dev_run=true"]) == 0
+    (run,) = (world / "runs" / "fast").iterdir()
+    assert not (run / "checkpoints").exists()
