@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -14,14 +14,7 @@ from pvchat.metrics.functional.text import corpus_bleu
 from pvchat.modules.video_chat import VideoChat
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
-CONTROLS: dict[ControlName, str] = {
-    "main": "the personalised model",
-    "text_only": "no video shown: must be at chance, or the questions leak",
-    "face_blanked": "faces painted over: must be at chance, or the clips leak",
-    "base_model": "before personalisation",
-    "no_subject_tokens": "the subject's tokens left out: where is the identity stored?",
-    "other_subject": "another subject's tokens: where is the identity stored?",
-}
+CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from pvchat.checkpoints import load_adapter
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loggers import LoggerName, make_logger
+from pvchat.reporting.summary import summary
 from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run, remove_if_empty
 from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
@@ -116,6 +117,12 @@ class PVChatCLI(LightningCLI):
                 expected=self.model.trainable_state(),
             )
             self.model.load_state_dict(state, strict=False)
+
+    def after_fit(self) -> None:
+        print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")
+
+    def after_test(self) -> None:
+        print(f"\n{summary(self.model.metrics)}\n\nRun folder: {self.run_dir}")
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()

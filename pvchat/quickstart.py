@@ -8,14 +8,13 @@ import torch
 
 from pvchat.assets import prefetch
 from pvchat.errors import UserError
-from pvchat.evaluation import CONTROLS
 from pvchat.faces import FaceAnalyzer
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.quickstart_material import Material, default_material, own_material
-from pvchat.reporting.table import render_table
+from pvchat.reporting.summary import summary
 from pvchat.runs import METRICS, PREDICTIONS, experiment_file, new_run
 from pvchat.subjects import check_name, mention
-from pvchat.synthesis.builder import build_corpus
+from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
 
 ASSETS = ("smollm2-135m-instruct", "vit-s-focus", "face-embedding")
 STEPS = {  # name -> typical seconds on two idle cores, for the estimate of what is left
@@ -70,6 +69,7 @@ def main(options: argparse.Namespace) -> None:
         raw=material.raw,
         out=run_dir / "corpus",
         seed=options.seed,
+        settings=CorpusSettings(train=SplitSize(24, 2), validation=SplitSize(8), test=SplitSize(16)),
     )
     steps.begin("training", "Training: frozen features first, then image stage, then video stage")
     cli = run(_arguments(options, manifest, run_dir))
@@ -108,19 +108,7 @@ def _arguments(options: argparse.Namespace, manifest: Path, run_dir: Path) -> li
 
 
 def _show(cli: PVChatCLI, material: Material, run_dir: Path) -> None:
-    numbers = cli.model.metrics
-    rows = []
-    for control, meaning in CONTROLS.items():
-        if f"test/{control}/presence_auc" not in numbers:
-            continue
-        cells = [
-            numbers.get(f"test/{control}/{name}")
-            for name in ("presence_balanced_accuracy", "calibrated_balanced_accuracy", "presence_auc")
-        ]
-        rows.append([control, *(f"{c:.2f}" if c is not None else "" for c in cells), meaning])
-    header = ["", "answers", "calibrated", "AUC", "what it is"]
-    print("\nIs the subject there? Balanced accuracy; .5 is chance.\n")
-    print(render_table(header, rows))
+    print(f"\n{summary(cli.model.metrics)}")
     print(f"\n{material.story}\n")
     _converse(cli, material.subject)
     print(f"\nRun folder: {run_dir} ({METRICS}, {PREDICTIONS}, head_activation.png, metrics.csv, ...)")
