@@ -18,8 +18,10 @@ COLUMNS = {
     "calibrated": "calibrated_balanced_accuracy",
     "AUC": "presence_auc",
 }
-CAPTION = """Is the subject there? Balanced accuracy, .5 is chance: of the written answers, of the yes/no score, of the
-score with a calibrated threshold; and the area under the ROC curve of the score."""
+CAPTION = (
+    "Is the subject there? Balanced accuracy (.5 is chance) of the written answers, of the yes/no score and\n"
+    "of the score with a calibrated threshold; AUC: area under the ROC curve of the score."
+)
 
 
 def summary(metrics: Mapping[str, float], *, split: str = "test") -> str:
