@@ -24,7 +24,7 @@ from pvchat.callbacks import (
     StageSchedule,
     check_groups,
 )
-from pvchat.checkpoints import load_adapter
+from pvchat.checkpoints import load_adapter, read_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loggers import LoggerName, make_logger
@@ -75,6 +75,13 @@ class PVChatCLI(LightningCLI):
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning's lets hyperparameters in the checkpoint override the flags, and runs pickled code."""
+        config = self.config[self.config.subcommand]
+        if config.get("ckpt_path"):
+            read_checkpoint(config.ckpt_path)
+            config.weights_only = True
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -195,7 +202,7 @@ def _expand(args: Sequence[str]) -> list[str]:
             checkpoint = run_dir / CHECKPOINTS / LAST
             if not checkpoint.is_file():
                 raise UserError(f"--resume needs {checkpoint}, which does not exist: start the run anew.")
-            extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint), "--weights_only", "true"]
+            extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint)]
         else:
             extra += ["--init_from", str(run_dir), "--run_dir", str(run_dir)]
         out[i : i + width] = []

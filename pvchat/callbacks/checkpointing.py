@@ -39,7 +39,7 @@ class Checkpointing(Checkpoint):
             return
         path = Path(trainer.default_root_dir) / CHECKPOINTS / LAST
         partial = path.with_name(f".{path.name}")
-        trainer.save_checkpoint(partial)
+        trainer.save_checkpoint(partial, weights_only=False)
         if trainer.is_global_zero:
             os.replace(partial, path)
         self._saved_step = trainer.global_step
