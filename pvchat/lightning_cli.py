@@ -133,7 +133,7 @@ class PVChatCLI(LightningCLI):
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
-        for key in ("ckpt_path", "run_dir", "init_from"):
+        for key in ("ckpt_path", "weights_only", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
 
