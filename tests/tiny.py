@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pvchat import cli
 from pvchat.batch import Batch, Example, QuestionType
 from pvchat.callbacks import SparsityController, StageSchedule
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
@@ -30,6 +31,7 @@ from pvchat.modules.qformer import QFormer
 from pvchat.modules.video_chat import VideoChat
 from pvchat.modules.views import ClipViews
 from pvchat.modules.vision import RandomViT
+from pvchat.runs import find_run
 from pvchat.stages import Stage, StagePlan
 from pvchat.subjects import mentions
 from pvchat.training import PersonalizedVideoChat
@@ -274,6 +276,16 @@ def fit(
     trainer = make_trainer(data, *callbacks, **settings)
     trainer.fit(module, datamodule=data)
     return trainer
+
+
+def run_once(manifest: Path, runs: Path) -> Path:
+    """``pvchat fit`` (image stage only) and ``pvchat test`` with the config of ``tiny.yaml``."""
+    data = (f"--data.source.path={manifest}", f"--data.cache_dir={manifest.parent / 'cache'}")
+    short = ("--stages.video.epochs=0", "--checkpoint.every_n_steps=2", "--name=trained", f"--runs={runs}")
+    assert cli.main(["fit", *CONFIG, *data, *short]) == 0
+    run = find_run(runs / "trained")
+    assert cli.main(["test", "--run", str(run)]) == 0
+    return run
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
