@@ -100,7 +100,7 @@ def _chat(parser: argparse.ArgumentParser) -> None:
 def _assets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "prefetch", "verify"), nargs="?", default="list")
     parser.add_argument("names", nargs="*", help="which (default: all)")
-    parser.set_defaults(module="pvchat.assets")
+    parser.set_defaults(module="pvchat.assets.command")
 
 
 if __name__ == "__main__":
