@@ -18,6 +18,8 @@ LIGHTNING = {
 EPILOG = """lightning commands (-c FILE may be repeated, later files win; any value can be overridden):
   pvchat fit -c experiments/laptop.yaml --data.source.path corpus/manifest.jsonl
   pvchat fit -c experiments/laptop.yaml -c experiments/attention/dense.yaml --model.warmup_steps 20
+  pvchat fit --resume runs/laptop/ID  continue a run that was killed
+  pvchat test --run runs/laptop/ID    test (or validate, predict) with a trained run
   pvchat fit --help                   every option, with types and defaults
   pvchat fit -c ... --print_config    the resolved config
 """

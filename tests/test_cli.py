@@ -40,7 +40,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(re.search(rf"^ +{name} +\w", shown, flags=re.M) for name in COMMANDS)
+    assert all(re.search(rf"^ +{name}\s+\w", shown, flags=re.M) for name in COMMANDS)
     assert "pvchat fit -c experiments/laptop.yaml" in shown
 
 

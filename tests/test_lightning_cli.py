@@ -465,3 +465,14 @@ def test_fast_dev_run_writes_no_checkpoint(world: Path) -> None:
     assert cli.main(["fit", *CONFIG, "--name", "fast", "--trainer.fast_dev_run=true"]) == 0
     (run,) = (world / "runs" / "fast").iterdir()
     assert not (run / "checkpoints").exists()
+
+
+def test_help_and_resolved_config(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, shown in (
+        (["fit", "--help"], "--model.warmup_steps"),
+        (["test", *CONFIG, "--print_config"], "num_soft_tokens: 2"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code in (0, None)
+        assert shown in capsys.readouterr().out
