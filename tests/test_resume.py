@@ -1,0 +1,131 @@
+"""A run that is killed (SIGKILL) in either stage and resumed ends as one left alone, to the last bit."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CONFIG, make_corpus
+
+from pvchat.checkpoints import read_adapter, read_checkpoint
+
+pytestmark = pytest.mark.slow
+
+LAMBDA = "objective.smooth_proximity.weight"
+# 2 epochs of 4 steps in the image stage, then 4 of 5 steps in the video stage; dropout is on
+SETTINGS = ("--stages.image.epochs=2", "--stages.video.epochs=4", "--checkpoint.every_n_steps=3")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def command(folder: Path, corpus: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    environment = os.environ | {
+        "PVCHAT_CACHE": str(corpus.parent / "cache"),
+        "PVCHAT_DATA": str(corpus),
+        "PYTHONPATH": str(Path(__file__).parent),
+        "OMP_NUM_THREADS": "1",
+    }
+    return [sys.executable, "-m", "pvchat.cli", "fit", *arguments, f"--runs={folder}"], environment
+
+
+def start(folder: Path, corpus: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    argv, environment = command(folder, corpus, *arguments)
+    return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(folder: Path, corpus: Path, *arguments: str) -> None:
+    process = start(folder, corpus, *arguments)
+    shown, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, shown.decode()
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    try:
+        with (run / "metrics.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+
+
+def steps(run: Path) -> int:
+    return sum(1 for row in rows(run) if row.get("train/loss"))
+
+
+def kill_after(count: int, folder: Path, corpus: Path, *arguments: str) -> Path:
+    """SIGKILL as soon as ``count`` steps are in the log of the one run in ``folder``."""
+    process = start(folder, corpus, *arguments)
+    try:
+        deadline = time.monotonic() + 300
+        while True:
+            runs = [path.parent for path in folder.glob("tiny/*/config.yaml")]
+            if runs and steps(runs[0]) >= count:
+                break
+            assert process.poll() is None, process.stdout.read().decode() if process.stdout else ""
+            assert time.monotonic() < deadline, "the run does not get on"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return runs[0]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(folder, corpus, *CONFIG, *SETTINGS)
+    (run,) = (folder / "tiny").iterdir()
+    return run
+
+
+def assert_same(run: Path, undisturbed: Path) -> None:
+    ours, theirs = (read_adapter(path / "adapter")[0] for path in (run, undisturbed))
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    ours, theirs = (read_checkpoint(p / "checkpoints" / "last.ckpt") for p in (run, undisturbed))
+    assert torch.equal(ours["state_dict"][LAMBDA], theirs["state_dict"][LAMBDA])
+    assert float(ours["state_dict"][LAMBDA]) != pytest.approx(1e-4)
+    assert ours["global_step"] == theirs["global_step"]
+    assert rows(run) == rows(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("killed_after", "stage"),
+    [(6, "0.0"), (12, "1.0"), (15, "1.0")],
+    ids=["image", "video", "video-later"],
+)
+def test_killed_and_resumed_equals_undisturbed(
+    corpus: Path, undisturbed: Path, tmp_path: Path, killed_after: int, stage: str
+) -> None:
+    """method.md section 4, row 2, and the promise of the checkpoint: adapter, lambda and log."""
+    run = kill_after(killed_after, tmp_path, corpus, *CONFIG, *SETTINGS)
+    done = steps(run)
+    assert rows(run)[done - 1]["train/video_stage"] == stage
+    assert 0 < read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] <= done
+    assert not (run / "adapter").exists()
+    finish(tmp_path, corpus, f"--resume={run}")
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == [run.name]
+    assert_same(run, undisturbed)
+
+
+def test_killed_twice(corpus: Path, undisturbed: Path, tmp_path: Path) -> None:
+    run = kill_after(6, tmp_path, corpus, *CONFIG, *SETTINGS)
+    assert kill_after(16, tmp_path, corpus, f"--resume={run}") == run
+    finish(tmp_path, corpus, f"--resume={run}")
+    assert_same(run, undisturbed)
+
+
+def test_a_finished_run_resumes_to_itself(corpus: Path, undisturbed: Path, tmp_path: Path) -> None:
+    before = rows(undisturbed)
+    finish(tmp_path, corpus, f"--resume={undisturbed}")
+    assert rows(undisturbed) == before
+    assert_same(undisturbed, undisturbed)
