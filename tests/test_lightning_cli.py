@@ -20,7 +20,6 @@ from pvchat import cli, lightning_cli
 from pvchat.checkpoints import read_adapter
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.modules.attention import MoHAttention, ReMoHAttention
-from pvchat.modules.video_chat import VideoChat
 
 ATTENTION = {
     name: str(ROOT / "experiments" / "attention" / f"{name}.yaml") for name in ("dense", "moh", "remoh")
@@ -265,11 +264,10 @@ def test_typos_are_refused_in_one_sentence_before_anything_loads(
     arguments: list[str],
     message: str,
 ) -> None:
-    def loaded(*_: Any, **__: Any) -> None:
-        pytest.fail("a model was built")
+    def load(_: PVChatCLI) -> None:
+        pytest.fail("something was built")
 
-    monkeypatch.setattr(VideoChat, "__init__", loaded)
-    monkeypatch.setattr(torch.nn.Linear, "__init__", loaded)
+    monkeypatch.setattr(PVChatCLI, "instantiate_classes", load)
     assert cli.main(["fit", *CONFIG, "--name", "refused", *arguments]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("pvchat: error: ")
