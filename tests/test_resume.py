@@ -106,7 +106,7 @@ def assert_same(run: Path, undisturbed: Path) -> None:
 def test_killed_and_resumed_equals_undisturbed(
     corpus: Path, undisturbed: Path, tmp_path: Path, killed_after: int, stage: str
 ) -> None:
-    """method.md section 4, row 2, and the promise of the checkpoint: adapter, lambda and log."""
+    """Released bug 2, and the promise of the checkpoint: adapter, lambda and log."""
     run = kill_after(killed_after, tmp_path, corpus, *CONFIG, *SETTINGS)
     done = steps(run)
     assert rows(run)[done - 1]["train/video_stage"] == stage

@@ -80,7 +80,7 @@ def test_it_learns_who_is_there(learnable: Path, seed: int) -> None:
 
 
 def test_rows_move_and_the_base_is_bit_identical(tiny_corpus: Path) -> None:
-    """method.md section 4, row 4 (and 8): in a whole run the token rows and personal queries move; of the
+    """Released bug 4 (and 8): in a whole run the token rows and personal queries move; of the
     frozen base, the vocabulary table and both heads included, not one bit does."""
     module = make_module()
     before = state(module)
@@ -96,7 +96,7 @@ def test_rows_move_and_the_base_is_bit_identical(tiny_corpus: Path) -> None:
 
 
 def test_masters_are_float32_and_small_steps_count(tiny_corpus: Path) -> None:
-    """method.md section 4, row 5: with the released learning rates of 1e-5 and 1e-6, the same step moves
+    """Released bug 5: with the released learning rates of 1e-5 and 1e-6, the same step moves
     most float32 weights and next to no bf16 weight."""
     rates = LearningRates(1e-4, 1e-5, 1e-6, 1e-5, 1e-6)
     module = make_module(warmup_steps=0, learning_rates=rates, weight_decay=0.0)
@@ -125,7 +125,7 @@ def test_masters_are_float32_and_small_steps_count(tiny_corpus: Path) -> None:
 
 
 def test_the_same_seed_repeats_bit_for_bit(tiny_corpus: Path) -> None:
-    """method.md section 4, row 6: nothing starts from memory, and dropout follows the seed."""
+    """Released bug 6: nothing starts from memory, and dropout follows the seed."""
 
     def train(seed: int, disturbance: int) -> PersonalizedVideoChat:
         module = make_module(chat={"seed": seed, "dropout": 0.2}, seed=seed)
@@ -184,7 +184,7 @@ def test_routers_and_rows_do_not_decay(tiny_corpus: Path) -> None:
 
 
 def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """method.md section 4, row 13: the released code decodes the clip again for each of its questions."""
+    """Released bug 13: the released code decodes the clip again for each of its questions."""
     from pvchat.datamodules import clip_store
 
     decoded: list[str] = []
@@ -207,7 +207,7 @@ def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_checkpoint_holds_the_trainable_parts_alone(tiny_corpus: Path, tmp_path: Path) -> None:
-    """method.md section 4, row 12: the released checkpoints hold all 17 GB. Ours: what is trained, lambda,
+    """Released bug 12: the released checkpoints hold all 17 GB. Ours: what is trained, lambda,
     the fingerprint of the base, and the optimizer's two moments. It loads without running its code."""
     module = make_module()
     data = make_data(tiny_corpus, module)
@@ -318,7 +318,7 @@ def test_without_the_base_control_no_copy_is_kept() -> None:
 
 @pytest.mark.parametrize("persons", [2, 3])
 def test_several_persons_train_and_are_tested(tmp_path: Path, persons: int) -> None:
-    """method.md section 4, row 9: the same code, the controls that need several persons included."""
+    """Released bug 9: the same code, the controls that need several persons included."""
     names = ("tom", "ann", "bob")[:persons]
     controls = ("main", "text_only", "base_model", "no_subject_tokens", "other_subject")
     module = make_module(names, controls=controls, generate=())

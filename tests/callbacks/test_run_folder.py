@@ -82,7 +82,7 @@ def test_predictions(run: tuple[PersonalizedVideoChat, Path]) -> None:
 
 
 def test_adapter_is_what_was_trained_and_small(run: tuple[PersonalizedVideoChat, Path]) -> None:
-    """method.md section 4, row 12."""
+    """Released bug 12."""
     module, folder = run
     weights, metadata = read_adapter(folder / "adapter")
     trained = module.trainable_state()

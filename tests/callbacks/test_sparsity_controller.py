@@ -67,7 +67,7 @@ def with_lambda(released: bool = False) -> PersonalizedVideoChat:
 
 @pytest.mark.parametrize("accumulate", [1, 2, 3])
 def test_one_update_per_optimizer_step(tiny_corpus: Path, accumulate: int) -> None:
-    """method.md section 4, row 2. The update sees the mean over the accumulated batches; the last batch of
+    """Released bug 2. The update sees the mean over the accumulated batches; the last batch of
     an epoch steps whatever was gathered."""
     module, watch = with_lambda(), Watch()
     fit(module, make_data(tiny_corpus, module), watch, accumulate_grad_batches=accumulate)
@@ -86,7 +86,7 @@ def test_one_update_per_optimizer_step(tiny_corpus: Path, accumulate: int) -> No
 
 @pytest.mark.parametrize("released", [False, True])
 def test_evaluation_leaves_lambda_alone(tiny_corpus: Path, released: bool) -> None:
-    """method.md section 4, row 2: two passes of validation and test and a generated answer leave the whole
+    """Released bug 2: two passes of validation and test and a generated answer leave the whole
     state as it was. The released form fails."""
     module = with_lambda(released)
     data = make_data(tiny_corpus, module)
@@ -115,7 +115,7 @@ def test_validation_during_training_leaves_lambda_alone(tiny_corpus: Path, relea
 
 @pytest.mark.parametrize("released", [False, True])
 def test_resume_continues_lambda(tiny_corpus: Path, tmp_path: Path, released: bool) -> None:
-    """method.md section 4, row 2: the released lambda is in no checkpoint and starts again."""
+    """Released bug 2: the released lambda is in no checkpoint and starts again."""
     whole = with_lambda(released)
     fit(whole, make_data(tiny_corpus, whole))
 

@@ -54,7 +54,7 @@ def late(names: set[str]) -> set[str]:
 
 
 def test_late_blocks_move_in_the_video_stage_only(tiny_corpus: Path) -> None:
-    """method.md section 4, row 3."""
+    """Released bug 3."""
     module = make_module()
     seen = moves(tiny_corpus, module, image=1, video=1)
     assert late(seen.moved[0]) == set()
@@ -67,7 +67,7 @@ def test_late_blocks_move_in_the_video_stage_only(tiny_corpus: Path) -> None:
 
 
 def test_with_the_released_optimizer_they_never_move(tiny_corpus: Path) -> None:
-    """method.md section 4, row 3, as released: the optimizer holds what requires a gradient when training
+    """Released bug 3, as released: the optimizer holds what requires a gradient when training
     starts, and the late blocks are unfrozen later."""
 
     class Released(PersonalizedVideoChat):
@@ -85,7 +85,7 @@ def test_with_the_released_optimizer_they_never_move(tiny_corpus: Path) -> None:
 
 
 def test_every_group_is_in_the_optimizer_from_the_start(tiny_corpus: Path) -> None:
-    """method.md section 4, row 3."""
+    """Released bug 3."""
     module = make_module()
     data = make_data(tiny_corpus, module)
     trainer = fit(module, data, limit_train_batches=1, max_epochs=1)
@@ -97,14 +97,14 @@ def test_every_group_is_in_the_optimizer_from_the_start(tiny_corpus: Path) -> No
 
 
 def test_stages_show_what_the_paper_says(tiny_corpus: Path) -> None:
-    """method.md section 4, row 10: the first frame in the image stage, all frames in the video stage."""
+    """Released bug 10: the first frame in the image stage, all frames in the video stage."""
     seen = moves(tiny_corpus, make_module(), image=1, video=1)
     assert seen.frames == [{1}, {2}]
     assert seen.types == [{"existence", "appearance"}, {"existence", "appearance", "location"}]
 
 
 def test_the_image_stage_shows_the_first_frame(tiny_corpus: Path) -> None:
-    """method.md section 4, row 10: the released code takes frame 51 and drops clips that are shorter; the
+    """Released bug 10: the released code takes frame 51 and drops clips that are shorter; the
     drawn clips have four frames, and every one of them is asked about."""
     module = make_module()
     data = make_data(tiny_corpus, module)

@@ -30,7 +30,7 @@ def loss_of(chat: VideoChat, batch: Batch) -> torch.Tensor:
 
 @pytest.mark.parametrize("persons", [1, 2, 3, 5])
 def test_any_number_of_persons_is_one_code_path(persons: int) -> None:
-    """method.md section 4, row 9: the released scripts exist once for each number of persons."""
+    """Released bug 9: the released scripts exist once for each number of persons."""
     names = FIVE[:persons]
     chat = make_chat(names)
     batch = make_batch(chat, *((f"Is <{n}> here?", f"Yes, <{n}> is here.") for n in names), "Who is here?")
@@ -47,7 +47,7 @@ def test_any_number_of_persons_is_one_code_path(persons: int) -> None:
 
 
 def test_prompt_does_not_depend_on_who_is_there() -> None:
-    """method.md section 4, row 9: the released two-person prompt lists only who is present, so the prompt
+    """Released bug 9: the released two-person prompt lists only who is present, so the prompt
     tells the answer."""
     chat = make_chat(("tom", "ann"))
 
@@ -87,7 +87,7 @@ def test_answers_and_scores_do_not_see_the_labels() -> None:
 
 @pytest.mark.parametrize("persons", [2, 3, 5])
 def test_asking_for_one_person_does_not_touch_the_personal_queries_of_another(persons: int) -> None:
-    """method.md section 4, row 9: the query mask of the paper's figure S4 is not released."""
+    """Released bug 9: the query mask of the paper's figure S4 is not released."""
     chat = make_chat(FIVE[:persons])
     loss_of(chat, make_batch(chat, ("Is <ann> here?", "Yes."), ("What is <ann> wearing?", "Red."))).backward()
     touched = [bool(rows.any()) for rows in chat.qformer.personal_query_tokens.grad]
@@ -102,7 +102,7 @@ def test_asking_for_one_person_does_not_touch_the_personal_queries_of_another(pe
 
 
 def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:
-    """method.md section 4, row 11: answers are the same alone, in company, and behind longer prompts."""
+    """Released bug 11: answers are the same alone, in company, and behind longer prompts."""
     chat = make_chat(seed=3).eval()
     batch = make_batch(chat, *QUESTIONS)
     together = chat.answer(batch, max_new_tokens=12)
@@ -122,7 +122,7 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:
 
 
 def test_answers_are_not_drawn() -> None:
-    """method.md section 4, row 11: the released code samples its answers, without a seed."""
+    """Released bug 11: the released code samples its answers, without a seed."""
     chat = make_chat().eval()
     batch = make_batch(chat, *QUESTIONS)
 
@@ -146,7 +146,7 @@ def test_answers_are_not_drawn() -> None:
 
 
 def test_asking_changes_no_state() -> None:
-    """method.md section 4, row 2 (model side): generate and eval leave the whole state bit-identical."""
+    """Released bug 2 (model side): generate and eval leave the whole state bit-identical."""
     chat = make_chat(dropout=0.1).eval()
     batch = make_batch(chat, *QUESTIONS)
     before = state(chat)
@@ -186,7 +186,7 @@ def test_logits_at_supervised_positions_are_those_of_the_whole_sequence() -> Non
 
 
 def test_parameter_groups_are_everything_that_learns_each_once() -> None:
-    """method.md section 4, rows 3 and 8: no parameter is dropped silently or owned twice, and a loss on
+    """Released bugs 3 and 8: no parameter is dropped silently or owned twice, and a loss on
     answers reaches every one of them."""
     chat = make_chat(("tom", "ann"))
     groups = chat.parameter_groups()
@@ -213,13 +213,13 @@ def test_parameter_groups_are_everything_that_learns_each_once() -> None:
 
 
 def test_what_is_trained_is_float32() -> None:
-    """method.md section 4, row 5: the released code trains bf16 weights with steps below half an ulp."""
+    """Released bug 5: the released code trains bf16 weights with steps below half an ulp."""
     chat = make_chat()
     assert {p.dtype for group in chat.parameter_groups().values() for p in group} == {torch.float32}
 
 
 def test_start_depends_on_the_seed_alone() -> None:
-    """method.md section 4, row 6: the released routers start as whatever the memory held."""
+    """Released bug 6: the released routers start as whatever the memory held."""
     first, again, other = make_chat(seed=1), make_chat(seed=1), make_chat(seed=2)
     assert changed(state(first), again) == set()
     differ = changed(state(first), other)
@@ -230,7 +230,7 @@ def test_start_depends_on_the_seed_alone() -> None:
 
 
 def test_a_name_is_the_registered_one() -> None:
-    """method.md section 4, row 7: trained as <Sh>, asked as <Sh>test, since names came from file stems."""
+    """Released bug 7: trained as <Sh>, asked as <Sh>test, since names came from file stems."""
     chat = make_chat(("Sh",))
     with pytest.raises(UserError, match=r"unknown subject 'Shtest'; registered: \['Sh'\]"):
         make_batch(chat, "Is <Shtest> here?")
