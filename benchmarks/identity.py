@@ -5,8 +5,9 @@
 
 Each run learns a person from two photos (redrawn with the seed), is tested on the person's other photos and
 on people never seen, and calibrates its threshold on augmented training photos against people kept out of
-training and test. ``identity`` has the identity view, ``appearance`` has not and is where attention types are
-compared, ``losses`` leaves out SPR, HAE or both. The subject is the unit; seeds are averaged inside it.
+training and test. ``identity`` has the identity view (``laptop``: the same with the real language model),
+``appearance`` has not and is where attention types are compared, ``losses`` leaves out SPR, HAE or both.
+The subject is the unit; seeds are averaged inside it.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
 from pvchat.runs import write_json
-from pvchat.statistics import bootstrap_interval, compare, holm, subject_means
+from pvchat.statistics import Comparison, bootstrap_interval, compare, holm, subject_means
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--setting", choices=("identity", "appearance", "losses"), required=True)
+    parser.add_argument("--setting", choices=("identity", "laptop", "appearance", "losses"), required=True)
     parser.add_argument("--subjects", nargs="+", default=list(SUBJECTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each")
@@ -73,16 +74,17 @@ def _corpora(subjects: Sequence[str], seeds: int, root: Path) -> dict[tuple[str,
 
 
 def _cells(setting: str, manifests: Mapping[tuple[str, int], Path]) -> list[Cell]:
-    base = [EXPERIMENTS / "laptop.yaml", EXPERIMENTS / "bench" / "identity.yaml"]
+    bench = EXPERIMENTS / "bench"
+    base = [EXPERIMENTS / "laptop.yaml", bench / ("laptop.yaml" if setting == "laptop" else "identity.yaml")]
     variants: dict[str, tuple[list[Path], list[str]]] = {}
-    if setting == "identity":
+    if setting in ("identity", "laptop"):
         variants["remoh"] = ([], [])
     elif setting == "appearance":
-        appearance = EXPERIMENTS / "bench" / "appearance.yaml"
+        appearance = bench / "appearance.yaml"
         for kind in ATTENTION:
             variants[kind] = ([appearance, EXPERIMENTS / "attention" / f"{kind}.yaml"], [])
     else:
-        appearance = EXPERIMENTS / "bench" / "appearance.yaml"
+        appearance = bench / "appearance.yaml"
         losses = "--model.objective.init_args"
         for name, off in {
             "SPR + HAE": [],
@@ -116,8 +118,8 @@ def _report(setting: str, by_variant: Mapping[str, Sequence[tuple[Cell, dict[str
         means = [subject_means([n[key] for _, n in runs], subjects) for key in metrics.values()]
         rows.append([variant, *(bootstrap_interval(list(m.values())) for m in means)])
     parts = [render_table(["", *metrics], rows, style="markdown")]
-    if setting == "identity":
-        parts.append(_controls(by_variant["remoh"]))
+    for variant, runs in by_variant.items():
+        parts.append(_controls(runs, variant))
     if len(by_variant) > 1:
         parts.append(_differences(by_variant))
     seconds = [n["seconds/fit"] + n["seconds/test"] for runs in by_variant.values() for _, n in runs]
@@ -126,7 +128,7 @@ def _report(setting: str, by_variant: Mapping[str, Sequence[tuple[Cell, dict[str
     return "\n\n".join(parts)
 
 
-def _controls(runs: Sequence[tuple[Cell, dict[str, float]]]) -> str:
+def _controls(runs: Sequence[tuple[Cell, dict[str, float]]], variant: str) -> str:
     rows: list[list[TableCell]] = []
     subjects = [c.labels["subject"] for c, _ in runs]
     for control in CONTROLS:
@@ -135,13 +137,15 @@ def _controls(runs: Sequence[tuple[Cell, dict[str, float]]]) -> str:
             values = [n[f"test/{control}/{metric}"] for _, n in runs]
             row.append(bootstrap_interval(list(subject_means(values, subjects).values())))
         rows.append(row)
-    return render_table(["control", "calibrated", "uncalibrated", "AUC"], rows, style="markdown")
+    return render_table(
+        [f"control of {variant}", "calibrated", "uncalibrated", "AUC"], rows, style="markdown"
+    )
 
 
 def _differences(by_variant: Mapping[str, Sequence[tuple[Cell, dict[str, float]]]]) -> str:
     """Each variant against the first, on AUC and uncalibrated balanced accuracy, Holm over the table."""
     first, *others = by_variant
-    tests = {}
+    tests: dict[tuple[str, str], Comparison] = {}
     for metric in ("AUC", "uncalibrated"):
         means = {
             v: subject_means([n[METRICS[metric]] for _, n in runs], [c.labels["subject"] for c, _ in runs])

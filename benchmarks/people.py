@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
+from pvchat.batch import Polarity
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
@@ -113,7 +114,7 @@ def _record(subject: str, name: str, out: Path, file: Path, split: Split, presen
     who = f"<{subject}>"
     answer = f"Yes, {who} is in this video." if present else f"No, {who} is not in this video."
     questions = QUESTIONS if split == "train" else QUESTIONS[:2]
-    polarity = "yes" if present else "no"
+    polarity: Polarity = "yes" if present else "no"
     return Record(
         id=name,
         path=out / f"{name}.png",

@@ -27,7 +27,8 @@ _DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one woul
 
 class ClipViews(nn.Module):
     """Extracts features of clips up to the unfreeze boundary, and turns a batch of them into the Q-former's
-    context. ``num_faces`` persons of a clip are followed, those with the largest faces first."""
+    context. ``num_faces`` persons of a clip are followed, those with the largest faces first.
+    ``view_dropout`` is the probability that a training clip is shown without a view."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class ClipViews(nn.Module):
         num_faces: int = 1,
         face_margin: float = 0.25,
         identity_tokens: int = 4,
+        view_dropout: float = 0.0,
         faces: FaceAnalyzer | None = None,
     ) -> None:
         super().__init__()
@@ -48,7 +50,10 @@ class ClipViews(nn.Module):
                 f"num_faces must be >= 1: got {num_faces}. To do without faces, drop their views."
             )
         self.encoder, self.names, self.context_width = encoder, tuple(names), encoder.width
+        if not 0 <= view_dropout < 1:
+            raise UserError(f"view_dropout must be in [0, 1): got {view_dropout}.")
         self.max_frames, self.num_faces, self.face_margin = max_frames, num_faces, face_margin
+        self.view_dropout = view_dropout
         self.faces = faces or FaceAnalyzer()
         if "identity" in names:
             self.identity = IdentityTokens(encoder.width, num_tokens=identity_tokens)
@@ -65,6 +70,7 @@ class ClipViews(nn.Module):
     def forward(self, views: dict[str, Tensor], view_masks: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (B, T, L, D) and masks (B, T) of every view -> context (B, K, D) and its mask (B, K)."""
         parts, masks = [], []
+        kept = self._kept(len(view_masks[self.names[0]])).to(self.view_embeddings.device)
         for index, name in enumerate(self.names):
             features = views[name].to(self.view_embeddings)
             frames = features.shape[1]
@@ -77,7 +83,8 @@ class ClipViews(nn.Module):
             tokens = tokens + self.view_embeddings[index] + self.frame_embeddings[:frames, None, None]
             if name != "global":
                 tokens = tokens + self.face_embeddings[:, None]
-            mask = (mask & view_masks[name].unsqueeze(-1)).unsqueeze(-1).expand(tokens.shape[:-1])
+            mask = mask & view_masks[name].unsqueeze(-1) & kept[:, index, None, None]
+            mask = mask.unsqueeze(-1).expand(tokens.shape[:-1])
             parts.append(tokens.masked_fill(~mask.unsqueeze(-1), 0).flatten(1, 3))
             masks.append(mask.flatten(1))
         return torch.cat(parts, 1), torch.cat(masks, 1)
@@ -135,6 +142,16 @@ class ClipViews(nn.Module):
         """What is learned here besides the encoder: identity projection, view, frame and face embeddings."""
         encoder = {id(p) for p in self.encoder.parameters()}
         return [p for p in self.parameters() if id(p) not in encoder]
+
+    def _kept(self, batch: int) -> Tensor:
+        """(B, V) views shown. In training some are left out, never all of a clip, so that each learns to
+        tell on its own: else patches, which know every training photo, would do all the work."""
+        shown = torch.ones(batch, len(self.names), dtype=torch.bool)
+        if self.training and self.view_dropout:
+            shown = torch.rand(shown.shape) >= self.view_dropout
+            one = torch.randint(len(self.names), (batch,))
+            shown[torch.arange(batch), one] |= ~shown.any(1)
+        return shown
 
     def _tokens(self, name: ViewName, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F * L, D) of a view -> tokens (B, T, F, L', D) and who is there (B, T, F)."""
