@@ -220,7 +220,7 @@ def test_overlays_merge(
         on
         == {"dense": set(), "moh": {"load_balance"}, "remoh": {"smooth_proximity", "head_activation"}}[name]
     )
-    assert parts.language_modeling.init_args.first_token_weight == 4.0
+    assert parts.language_modeling == base.model.objective.init_args.language_modeling
     base.model.chat.init_args.qformer.init_args.pop("routed")
     for part in (base.model, config.model):
         part.pop("objective")
