@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.loggers import WandbLogger
 
 from pvchat.checkpoints import save_adapter
+from pvchat.metrics.functional.text import bleu_signature
 from pvchat.runs import (
     ADAPTER,
     CONFIG,
@@ -69,7 +70,8 @@ class RunFolder(L.Callback):
         if trainer.is_global_zero:
             write_json(self.path / METRICS, pl_module.metrics)
             self._write_predictions(pl_module)
-            self.record |= {"threshold": pl_module.threshold, "tested": _now()}
+            signatures = {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
+            self.record |= {"threshold": pl_module.threshold, "bleu": signatures, "tested": _now()}
             write_json(self.path / RECORD, self.record)
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
