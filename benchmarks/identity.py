@@ -103,7 +103,8 @@ def _cells(setting: str, manifests: Mapping[tuple[str, int], Path]) -> list[Cell
             (*overrides, f"--seed_everything={seed}"),
             manifest,
         )
-        for (subject, seed), manifest in manifests.items()
+        # all subjects of a seed first: a grid that is stopped early still has every subject
+        for (subject, seed), manifest in sorted(manifests.items(), key=lambda item: item[0][1])
         for name, (configs, overrides) in variants.items()
     ]
 
