@@ -7,6 +7,10 @@ from pvchat.errors import UserError
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"unrecognized arguments: (.+)")
 _OPTION = re.compile(r"Option '([^']+)' is not accepted")
+_IMPORT = re.compile(
+    r"(No module named '.+?'|module '.+?' has no attribute '.+?'"
+    r"|Import path \S+ does not correspond to a subclass of \w+)"
+)
 _CLASS = re.compile(r"Expected a dot import path string: (.+?)(?:\. Got value:|\.?$)", re.M)
 _TYPE = re.compile(r"Expected an? (.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", re.M)
 _UNION = re.compile(r"Subtypes: \[(.+)\]$.*?^ *Given value: (.+?)(?:\. Got value: .*)?$", re.M | re.S)
@@ -18,6 +22,8 @@ def explain(message: str) -> str:
     where = ".".join(key for key in _KEY.findall(message) if key != "config")
     if found := _UNKNOWN.search(message):
         return f"unknown option {found[1]}: {_HELP}"
+    if found := _IMPORT.search(message):
+        return f"{where} must be a class that can be imported: {found[1]}."
     if found := _OPTION.search(message):
         return f"{where} has no option {found[1]!r}: {_HELP}"
     if found := _CLASS.search(message):

@@ -247,6 +247,8 @@ def test_overlays_merge(
             ["--model.chat.init_args.views.init_args.encoder=NoViT"],
             "must be the path of a class.*: got NoViT",
         ),
+        (["--data.source=nowhere.Source"], "data.source must be .* imported: No module named 'nowhere'"),
+        (["--data.source=pvchat.cli.Source"], "module 'pvchat.cli' has no attribute 'Source'"),
         (["-c", "nowhere.yaml"], "File does not exist: .*nowhere.yaml"),
         (
             ["--stages.video.trainable=[qformer,vit]"],
