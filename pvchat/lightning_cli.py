@@ -13,6 +13,7 @@ import torch
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
 from transformers.utils.logging import disable_progress_bar
 
 from pvchat.callbacks import (
@@ -57,7 +58,7 @@ class PVChatCLI(LightningCLI):
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            if self.run_dir is not None:
+            if self.run_dir is not None and _is_first_process():
                 remove_if_empty(self.run_dir)
             raise
 
@@ -92,8 +93,10 @@ class PVChatCLI(LightningCLI):
         self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.run_dir = Path(config.run_dir) if config.run_dir else new_run(config.runs, config.name)
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self.run_dir = Path(config.run_dir or Path(config.runs) / config.name)
+        if _is_first_process():  # the other processes write nothing
+            self.run_dir = self.run_dir if config.run_dir else new_run(config.runs, config.name)
+            self.run_dir.mkdir(parents=True, exist_ok=True)
         config.trainer.default_root_dir = str(self.run_dir)
         config.trainer.max_epochs = config.trainer.max_epochs or _epochs(config.stages)
         self._logs = config.trainer.logger is None  # else the user brings a logger, or wants none
@@ -128,9 +131,11 @@ class PVChatCLI(LightningCLI):
             )
             self.model.load_state_dict(state, strict=False)
 
+    @rank_zero_only
     def after_fit(self) -> None:
         print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")
 
+    @rank_zero_only
     def after_test(self) -> None:
         print(f"\n{summary(self.model.metrics)}\n\nRun folder: {self.run_dir}")
 
@@ -211,6 +216,10 @@ def _expand(args: Sequence[str]) -> list[str]:
         out[i : i + width] = []
         out[1:1] = extra
     return out
+
+
+def _is_first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _adapter(source: str) -> Path:
