@@ -95,6 +95,7 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
         "fitted",
         "tested",
         "threshold",
+        "bleu",
         "subjects",
         "seed",
         "data",
@@ -454,17 +455,11 @@ def test_wandb_offline_sees_the_same_names_and_the_config(world: Path, log_names
     assert shown["model"] == yaml.safe_load((run / "config.yaml").read_text())["model"]
 
 
-def test_a_logger_of_ones_own_or_none(world: Path) -> None:
-    assert cli.main(["fit", *CONFIG, *SHORT, "--name", "silent", "--trainer.logger=false"]) == 0
-    (run,) = (world / "runs" / "silent").iterdir()
-    assert not (run / "metrics.csv").exists()
-    assert (run / "adapter").is_dir()
-
-
-def test_fast_dev_run_writes_no_checkpoint(world: Path) -> None:
-    assert cli.main(["fit", *CONFIG, "--name", "fast", "--trainer.fast_dev_run=true"]) == 0
-    (run,) = (world / "runs" / "fast").iterdir()
-    assert not (run / "checkpoints").exists()
+def test_a_logger_of_ones_own_or_none(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[PVChatCLI] = []
+    monkeypatch.setattr(PVChatCLI, "_run_subcommand", lambda self, _: built.append(self))
+    lightning_cli.run(["fit", *CONFIG, "--name", "silent", "--trainer.logger=false"])
+    assert built[0].trainer.loggers == []
 
 
 def test_help_and_resolved_config(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
