@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser
 
 from pvchat.batch import Batch, Example, Features, stack_features
 from pvchat.checkpoints import load_adapter
+from pvchat.datamodules.clip_store import DecodeSettings
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.modules.video_chat import VideoChat
@@ -18,14 +19,14 @@ from pvchat.training import PersonalizedVideoChat
 
 @dataclass(frozen=True)
 class PersonalModel:
-    """A ``chat`` that knows its subjects, and how many frames of a clip it is shown."""
+    """A ``chat`` that knows its subjects, and how it was shown clips in training."""
 
     chat: VideoChat
-    num_frames: int
+    settings: DecodeSettings
 
     def look(self, clip: str | Path) -> Features:
         """Decode a video or photo and extract what the model sees of it. Raises UserError."""
-        return self.chat.views.extractor(decode(Path(clip), num_frames=self.num_frames))
+        return self.chat.views.extractor(decode(clip, **vars(self.settings)))
 
     def batch(self, features: Features, question: str) -> Batch:
         """One clip, one question, which spells subjects as ``<name>``."""
@@ -57,4 +58,6 @@ def load_run(path: str | Path) -> PersonalModel:
         expected=module.trainable_state(),
     )
     module.load_state_dict(state, strict=False)
-    return PersonalModel(module.chat.eval(), config["data"]["num_frames"])
+    data = config["data"]
+    settings = DecodeSettings(data["num_frames"], data.get("max_px"), data["frame_policy"])
+    return PersonalModel(module.chat.eval(), settings)

@@ -14,6 +14,7 @@ from torch import Tensor
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
+from pvchat.errors import UserError
 from pvchat.evaluation import ControlName, Prediction, calibrate, predict, run_controls, summarise
 from pvchat.losses import Objective
 from pvchat.modules.video_chat import VideoChat
@@ -76,23 +77,25 @@ class PersonalizedVideoChat(L.LightningModule):
         self.chat.views.standardise(self.data.training_features())
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        part = batch_idx % self.trainer.accumulate_grad_batches  # of the batches that make one step
+        step = (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+        torch.manual_seed(step + part * 1_000_000_007)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         out = self.chat(batch)
         objective = self.objective(out.logits, out.labels, out.first, out.routings)
         values = {"loss": objective.total, **objective.parts}
         logged = {f"train/{name}": value.detach() for name, value in values.items()}
-        sparsity = torch.zeros((), device=self.device)
+        sparsities = torch.zeros(1, device=self.device)
         if out.routings:
             rates = {name: routing.active_rate for name, routing in out.routings.items()}
-            sparsity = 1 - torch.stack(list(rates.values())).mean()
+            sparsities = 1 - torch.stack(list(rates.values())).detach()
             logged |= {f"train/active_rate/{name}": rate for name, rate in rates.items()}
-            logged["train/active_rate"] = 1 - sparsity
+            logged["train/active_rate"] = 1 - sparsities.mean()
         if self.objective.smooth_proximity is not None:
             logged["train/lambda"] = self.objective.smooth_proximity.weight.mean()
         self.log_dict(logged, batch_size=len(batch))
-        return {"loss": objective.total, "sparsity": sparsity.detach()}
+        return {"loss": objective.total, "sparsity": sparsities.mean(), "sparsities": sparsities}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         out = self.chat(batch)
@@ -106,13 +109,13 @@ class PersonalizedVideoChat(L.LightningModule):
         return datamodule
 
     def on_test_start(self) -> None:
-        self.predictions = []
+        self._begin_answers()
         batches = self.data.calibration_dataloader()
         self.threshold = calibrate(self.chat, (b.to(self.device) for b in batches))
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """The first loader shows the clips as they are, the second with faces blanked."""
-        variant: ControlName = "face_blanked" if dataloader_idx else "main"
+        """There is a loader for the clips as they are and one for them with faces blanked."""
+        variant = self.data.test_variants[dataloader_idx]
         controls = [c for c in self.controls if (c == "face_blanked") == (variant == "face_blanked")]
         self.predictions += run_controls(
             self.chat,
@@ -130,11 +133,19 @@ class PersonalizedVideoChat(L.LightningModule):
             logger.log_metrics(self.metrics, step=self.global_step)
 
     def on_predict_start(self) -> None:
-        self.predictions = []
+        self._begin_answers()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Answers and scores, no controls."""
         self.predictions += predict(self.chat, batch, "main", max_new_tokens=self.max_new_tokens)
+
+    def _begin_answers(self) -> None:
+        if self.trainer.world_size > 1:
+            raise UserError(
+                "answers are collected in one process: got "
+                f"{self.trainer.world_size}. Test and predict with --trainer.devices 1."
+            )
+        self.predictions = []
 
     @contextmanager
     def untrained(self) -> Iterator[None]:

@@ -50,8 +50,16 @@ def test_photos_and_clips_are_looked_at(model: PersonalModel, tmp_path: Path) ->
     frames = [draw(("tom",), "red", "inside", shift=2 * t) for t in range(4)]
     for name in ("clip.mp4", "photo.png"):
         features = model.look(save_clip(tmp_path / name, frames))
-        assert features["global"].shape[0] == model.num_frames == 2
+        assert features["global"].shape[0] == model.settings.num_frames == 2
         assert features["face.mask"].all()
+
+
+def test_clips_are_decoded_as_in_training(tiny_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"] |= {"num_frames": 3, "frame_policy": "middle", "max_px": 48}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert vars(load_run(run).settings) == {"num_frames": 3, "frame_policy": "middle", "max_px": 48}
 
 
 def test_questions_are_about_whom_they_name(model: PersonalModel, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -10,7 +11,7 @@ import pytest
 import torch
 from tiny import changed, fit, make_batch, make_corpus, make_data, make_module, make_plan, make_trainer, state
 
-from pvchat.callbacks import Checkpointing
+from pvchat.callbacks import Checkpointing, HeadActivationMap
 from pvchat.checkpoints import read_checkpoint
 from pvchat.errors import UserError
 from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
@@ -73,7 +74,7 @@ def test_it_learns_who_is_there(learnable: Path, seed: int) -> None:
     assert module.metrics["test/main/presence_auc"] >= 0.95
     assert module.metrics["test/main/presence_accuracy"] > 0.75  # of the written answers
     assert accuracy("text_only") == 0.5
-    assert module.metrics["test/text_only/presence_auc"] == 0.5
+    assert abs(module.metrics["test/text_only/presence_auc"] - 0.5) <= 0.1  # ties, up to rounding
     assert abs(accuracy("face_blanked") - 0.5) <= 0.15
     assert abs(accuracy("base_model") - 0.5) <= 0.25
     assert accuracy("base_model") < accuracy("main") - 0.2
@@ -136,6 +137,52 @@ def test_the_same_seed_repeats_bit_for_bit(tiny_corpus: Path) -> None:
     first = state(train(0, 1))
     assert changed(first, train(0, 2)) == set()
     assert "chat.qformer.query_tokens" in changed(first, train(1, 1))
+
+
+def test_each_batch_has_its_own_dropout(tiny_corpus: Path) -> None:
+    """Also those that are accumulated into one step; and again the same in a second run."""
+
+    def seeds() -> list[int]:
+        module, found = make_module(), []
+
+        class Seeds(L.Callback):
+            def on_train_batch_end(self, *_: Any) -> None:
+                found.append(torch.initial_seed())
+
+        data = make_data(tiny_corpus, module, stages=make_plan(2, 0))
+        fit(module, data, Seeds(), accumulate_grad_batches=3, limit_val_batches=0)
+        return found
+
+    first = seeds()
+    assert len(set(first)) == len(first) == 8
+    assert seeds() == first
+
+
+def test_test_variants_may_come_in_any_order(tiny_corpus: Path, tmp_path: Path) -> None:
+    numbers = []
+    for variants in (("main", "face_blanked"), ("face_blanked", "main"), ("face_blanked",)):
+        module = make_module(controls=("main", "face_blanked"), generate=())
+        data = make_data(tiny_corpus, module, test_variants=variants)
+        trainer = make_trainer(data, HeadActivationMap(), default_root_dir=tmp_path / variants[0])
+        (tmp_path / variants[0]).mkdir(exist_ok=True)
+        trainer.test(module, datamodule=data, verbose=False)
+        numbers.append(module.metrics)
+    assert numbers[0] == numbers[1]
+    maps = [(tmp_path / name / "head_activation.json").read_bytes() for name in ("main", "face_blanked")]
+    assert maps[0] == maps[1]
+    assert numbers[2] == {k: v for k, v in numbers[0].items() if k.startswith("test/face_blanked/")}
+
+
+def test_several_processes_cannot_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would answer its share, and one would write the file."""
+    module = make_module()
+    module.trainer = make_trainer(SimpleNamespace(stages=make_plan()))  # type: ignore[arg-type]
+    monkeypatch.setattr(L.Trainer, "world_size", 2)
+    for begin in (module.on_test_start, module.on_predict_start):
+        with pytest.raises(
+            UserError, match=r"in one process: got 2\. Test and predict with --trainer.devices 1"
+        ):
+            begin()
 
 
 def test_every_step_is_logged(tiny_corpus: Path) -> None:

@@ -40,7 +40,7 @@ class HeadActivationMap(L.Callback):
     ) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         asked = [e.polarity for e in batch.examples]
-        if dataloader_idx or not any(asked):
+        if pl_module.data.test_variants[dataloader_idx] != "main" or not any(asked):
             return
         routings = pl_module.chat.encode(batch).routings
         for present in (True, False):

@@ -26,7 +26,7 @@ class SparsityController(L.Callback):
         proximity = pl_module.objective.smooth_proximity
         if proximity is None:
             return
-        self._seen.append(outputs["sparsity"])
+        self._seen.append(outputs["sparsities"])
         if trainer.global_step > self._step:
-            proximity.update(trainer.strategy.reduce(torch.stack(self._seen).mean(), reduce_op="mean"))
+            proximity.update(trainer.strategy.reduce(torch.stack(self._seen).mean(dim=0), reduce_op="mean"))
             self._seen, self._step = [], trainer.global_step

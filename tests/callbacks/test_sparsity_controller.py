@@ -133,6 +133,20 @@ def test_resume_continues_lambda(tiny_corpus: Path, tmp_path: Path, released: bo
     assert value_of(whole) != START
 
 
+def test_a_lambda_for_each_module_follows_its_module(tiny_corpus: Path) -> None:
+    module, seen = with_lambda(), []
+    module.objective.smooth_proximity = RoutingSparsity(initial=START, k=K, target=TARGET, num_modules=3)
+
+    class Record(L.Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, i: int) -> None:
+            seen.append(outputs["sparsities"])
+
+    fit(module, make_data(tiny_corpus, module, stages=make_plan(1, 0)), Record())
+    expected = START * torch.exp(K * (TARGET - torch.stack(seen)).sum(0))
+    torch.testing.assert_close(module.objective.smooth_proximity.weight, expected)
+    assert len(set(expected.tolist())) == 3
+
+
 def test_without_routing_losses_there_is_nothing_to_drive(tiny_corpus: Path) -> None:
     module = make_module(chat={"routed": None}, objective=Objective(language_modeling=AnswerCrossEntropy()))
     fit(module, make_data(tiny_corpus, module, stages=make_plan(1, 0)))
