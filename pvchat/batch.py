@@ -90,6 +90,16 @@ class Batch:
             person_mask=self.person_mask.to(device, non_blocking=non_blocking),
         )
 
+    def select(self, indices: Sequence[int]) -> "Batch":
+        """The questions at ``indices`` alone."""
+        rows = list(indices)
+        return Batch(
+            [self.examples[i] for i in rows],
+            {name: view[rows] for name, view in self.views.items()},
+            {name: mask[rows] for name, mask in self.view_masks.items()},
+            self.person_mask[rows],
+        )
+
     def __len__(self) -> int:
         return len(self.examples)
 

@@ -20,7 +20,7 @@ CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 @dataclass(frozen=True)
 class Prediction:
     """One question under one control. ``answer`` is None where only the score was asked for; ``score`` is
-    the logit of "Yes" minus that of "No" as first word."""
+    the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties."""
 
     id: str
     clip_id: str
@@ -56,7 +56,7 @@ def predict(
         swap = base_model
     shown = control if control in ("text_only", "no_subject_tokens") else "main"
     with swap:
-        scores = chat.presence_scores(batch, control=shown).tolist()
+        scores = [round(s, 4) for s in chat.presence_scores(batch, control=shown).tolist()]
         answers: Sequence[str | None] = (
             chat.answer(batch, control=shown, max_new_tokens=max_new_tokens)
             if generate
@@ -167,13 +167,16 @@ def run_controls(
     generate: Sequence[ControlName],
     max_new_tokens: int,
 ) -> list[Prediction]:
-    """All of ``controls`` on one batch."""
+    """All of ``controls`` on one batch; those that write no answers are asked existence questions alone."""
+    existence = batch.select([i for i, e in enumerate(batch.examples) if e.polarity is not None])
+    asked = {control: batch if control in generate else existence for control in controls}
     return [
         prediction
         for control in controls
+        if len(asked[control])
         for prediction in predict(
             chat,
-            batch,
+            asked[control],
             control,
             base_model=base_model,
             generate=control in generate,

@@ -15,14 +15,21 @@ from pvchat.reporting.summary import summary
 from pvchat.runs import METRICS, PREDICTIONS, experiment_file, new_run
 from pvchat.subjects import check_name, mention
 from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
+from pvchat.synthesis.questions import QuestionCounts
 
 ASSETS = ("smollm2-135m-instruct", "vit-s-focus", "face-embedding")
+SETTINGS = CorpusSettings(
+    train=SplitSize(24, 2),
+    validation=SplitSize(8),
+    test=SplitSize(16),
+    questions=QuestionCounts(existence=2),
+)
 STEPS = {  # name -> typical seconds on two idle cores, for the estimate of what is left
     "pretrained parts": 5,
-    "people": 15,
-    "corpus": 40,
-    "training": 240,
-    "evaluation": 80,
+    "people": 25,
+    "corpus": 25,
+    "training": 260,
+    "evaluation": 90,
 }
 
 
@@ -69,7 +76,7 @@ def main(options: argparse.Namespace) -> None:
         raw=material.raw,
         out=run_dir / "corpus",
         seed=options.seed,
-        settings=CorpusSettings(train=SplitSize(24, 2), validation=SplitSize(8), test=SplitSize(16)),
+        settings=SETTINGS,
     )
     steps.begin("training", "Training: frozen features first, then image stage, then video stage")
     cli = run(_arguments(options, manifest, run_dir))

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
@@ -86,6 +87,8 @@ class PersonalizedVideoChat(L.LightningModule):
         objective = self.objective(out.logits, out.labels, out.first, out.routings)
         values = {"loss": objective.total, **objective.parts}
         logged = {f"train/{name}": value.detach() for name, value in values.items()}
+        # yes or no is the first word; it is learned late and suddenly, unseen in the mean over all words
+        logged["train/first_word"] = F.cross_entropy(out.logits[out.first], out.labels[out.first]).detach()
         sparsities = torch.zeros(1, device=self.device)
         if out.routings:
             rates = {name: routing.active_rate for name, routing in out.routings.items()}

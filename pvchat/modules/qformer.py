@@ -27,7 +27,9 @@ class QFormer(nn.Module):
     Q = ``num_query_tokens + num_persons * num_personal_query_tokens``: shared queries first, then person 0,
     person 1 and so on. Layers from ``first_routed_layer`` on are built by ``routed`` (None: all are dense).
     Cross-attention is in every ``cross_attention_every``-th layer. ``drop_path`` grows linearly from 0 in the
-    first layer. With ``text_input`` the layers have BLIP-2's second feed-forward network, for text."""
+    first layer. With ``text_input`` the layers have BLIP-2's second feed-forward network, for text.
+    ``init_std`` is BERT's; one that starts from nothing learns sooner with ``width ** -0.5``, where
+    what is read weighs as much as the query that reads it."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class QFormer(nn.Module):
         dropout: float = 0.1,
         drop_path: float = 0.0,
         text_input: bool = False,
+        init_std: float = 0.02,
     ) -> None:
         super().__init__()
         if min(num_layers, num_persons, cross_attention_every) < 1:
@@ -86,6 +89,14 @@ class QFormer(nn.Module):
                 )
             )
         self.width, self.text_input, self.routed = width, text_input, routed is not None
+        self._widen(init_std)
+
+    @torch.no_grad()
+    def _widen(self, init_std: float) -> None:
+        """From BERT's standard deviation of weights to ``init_std``; routers keep their own start."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and "router" not in name.split("."):
+                module.weight.mul_(init_std / 0.02)
 
     @property
     def num_queries(self) -> int:
