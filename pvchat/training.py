@@ -84,7 +84,7 @@ class PersonalizedVideoChat(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         out = self.chat(batch)
-        objective = self.objective(out.logits, out.labels, out.first, out.routings)
+        objective = self.objective(out.logits, out.labels, out.first, out.routings, out.presence)
         values = {"loss": objective.total, **objective.parts}
         logged = {f"train/{name}": value.detach() for name, value in values.items()}
         # yes or no is the first word; it is learned late and suddenly, unseen in the mean over all words

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pvchat.losses.head_activation import HeadActivation
 from pvchat.losses.language_modeling import AnswerCrossEntropy
 from pvchat.losses.load_balance import LoadBalance
+from pvchat.losses.query_presence import PresenceLoss
 from pvchat.losses.routing_sparsity import RoutingSparsity
 from pvchat.routing import Routing
 
@@ -31,21 +32,31 @@ class Objective(nn.Module):
         smooth_proximity: RoutingSparsity | None = None,
         head_activation: HeadActivation | None = None,
         load_balance: LoadBalance | None = None,
+        presence: PresenceLoss | None = None,
     ) -> None:
         super().__init__()
         self.language_modeling = language_modeling
         self.smooth_proximity = smooth_proximity
         self.head_activation = head_activation
         self.load_balance = load_balance
+        self.presence = presence
 
     def forward(
-        self, logits: Tensor, labels: Tensor, first: Tensor, routings: Mapping[str, Routing]
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        first: Tensor,
+        routings: Mapping[str, Routing],
+        presence: tuple[Tensor, Tensor] | None = None,
     ) -> ObjectiveOutput:
-        """logits (N, V), labels (N,) and first (N,) bool as in AnswerCrossEntropy; ``routings`` by module."""
+        """logits (N, V), labels (N,), first (N,) bool: see AnswerCrossEntropy. Each routing loss sees all
+        routings; ``presence`` are the logits and truth of PresenceLoss."""
         parts: dict[str, Tensor] = {"language_modeling": self.language_modeling(logits, labels, first)}
         for name in ("smooth_proximity", "head_activation", "load_balance"):
             if (loss := getattr(self, name)) is not None:
                 parts[name] = loss(routings).to(logits.device)
+        if self.presence is not None and presence is not None:
+            parts["presence"] = self.presence(*presence)
         return ObjectiveOutput(
             torch.stack(list(parts.values())).sum(), {k: v.detach() for k, v in parts.items()}
         )

@@ -23,22 +23,25 @@ QFormerFactory = Callable[[int, int], QFormer]
 
 @dataclass(frozen=True)
 class Visual:
-    """Visual tokens (B, Q, D_lm), their ``mask`` (B, Q) and the routing of each routed module."""
+    """Visual tokens (B, Q, D_lm), their ``mask`` (B, Q), the routing of each routed module, and how present
+    each person looks to their personal queries: ``presence`` (B, P) logits."""
 
     tokens: Tensor
     mask: Tensor
     routings: dict[str, Routing]
+    presence: Tensor
 
 
 @dataclass(frozen=True)
 class ChatOutput:
     """``logits`` (N, V) and ``labels`` (N,) at the N supervised positions; ``first`` (N,) marks the
-    first answer token of each row."""
+    first answer token of each row. ``presence`` are logits (M,) and truth (M,) of each person asked about."""
 
     logits: Tensor
     labels: Tensor
     first: Tensor
     routings: dict[str, Routing]
+    presence: tuple[Tensor, Tensor] | None = None
 
 
 class VideoChat(nn.Module):
@@ -68,6 +71,7 @@ class VideoChat(nn.Module):
         # the Q-former ends in a LayerNorm: visual tokens start at the scale of the word embeddings
         nn.init.normal_(self.project_up.weight, std=language_model.embedding_std / self.qformer.width**0.5)
         nn.init.zeros_(self.project_up.bias)
+        self.presence_head = nn.Linear(self.qformer.width, 1)
         self.prompts = PromptBuilder(
             tokenizer=language_model.tokenizer,
             registry=self.registry,
@@ -89,14 +93,17 @@ class VideoChat(nn.Module):
         keep = targets != IGNORE
         logits = self.language_model.logits(hidden[:, :-1][keep])
         first = keep & (keep.cumsum(dim=1) == 1)
-        return ChatOutput(logits, targets[keep], first[keep], visual.routings if visual else {})
+        presence = self._presence(batch, visual) if visual else None
+        return ChatOutput(logits, targets[keep], first[keep], visual.routings if visual else {}, presence)
 
     def encode(self, batch: Batch, *, control: Control = "main") -> Visual:
         """Late encoder blocks, Q-former and projection of cached features."""
         context, context_mask = self.views(batch.views, batch.view_masks)  # (B, K, Dc), (B, K)
         asked = batch.person_mask if control == "main" else torch.zeros_like(batch.person_mask)
         out = self.qformer(context, context_mask=context_mask, person_mask=asked)
-        return Visual(self.project_up(out.hidden), out.mask, out.routings)
+        personal = out.hidden[:, len(self.qformer.query_tokens) :].unflatten(1, (len(self.registry), -1))
+        presence = self.presence_head(personal.mean(2)).squeeze(-1)
+        return Visual(self.project_up(out.hidden), out.mask, out.routings, presence)
 
     def splice(self, tokens: Tokens, visual: Visual | None) -> tuple[Tensor, Tensor]:
         """Word embeddings with the visual tokens in their slots, and the attention mask (B, S)."""
@@ -142,7 +149,12 @@ class VideoChat(nn.Module):
         bridge = [p for p in self.qformer.parameters() if id(p) not in routed]
         return {
             "token_rows": [*self.language_model.token_rows.parameters(), self.qformer.personal_query_tokens],
-            "qformer": [*bridge, *self.views.bridge_parameters(), *self.project_up.parameters()],
+            "qformer": [
+                *bridge,
+                *self.views.bridge_parameters(),
+                *self.project_up.parameters(),
+                *self.presence_head.parameters(),
+            ],
             "router": routers,
             "lora": list(self.language_model.lora_parameters()),
             "encoder_late": list(self.views.encoder.late_parameters()),
@@ -178,6 +190,14 @@ class VideoChat(nn.Module):
         rows = self.language_model.initial_rows(self.registry.num_rows, generator=generator)
         queries = torch.randn(self.qformer.personal_query_tokens.shape, generator=generator) * 0.02
         return [*rows, queries]
+
+    def _presence(self, batch: Batch, visual: Visual) -> tuple[Tensor, Tensor]:
+        """Logits and truth (M,) for the persons asked about of whom is known whether they are there."""
+        truth = [[e.presence.get(n) for n in self.registry.names] for e in batch.examples]
+        known = torch.tensor([[t is not None for t in row] for row in truth], device=visual.presence.device)
+        present = torch.tensor([[bool(t) for t in row] for row in truth], device=visual.presence.device)
+        counted = known & batch.person_mask
+        return visual.presence[counted], present[counted]
 
     def _questions(self, batch: Batch, control: Control) -> tuple[Tensor, Tensor]:
         encoded = [self._encode_text([Turn(e.question)], control) for e in batch.examples]

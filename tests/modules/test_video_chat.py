@@ -209,7 +209,7 @@ def test_parameter_groups_are_everything_that_learns_each_once() -> None:
         chat, make_batch(chat, ("Is <tom> here?", "Yes, <tom> is."), ("Is <ann> here?", "No."))
     ).backward()
     untouched = {n for n, p in named.items() if p.grad is None or not p.grad.any()}
-    assert untouched == set()
+    assert untouched == {"presence_head.weight", "presence_head.bias"}  # a loss of its own reaches them
 
 
 def test_what_is_trained_is_float32() -> None:
