@@ -137,7 +137,7 @@ def test_each_control_shows_what_it_says(chat: VideoChat, batch: Batch) -> None:
         expected["base_model"] = chat.presence_scores(batch)
     with chat.other_subject():
         expected["other_subject"] = chat.presence_scores(batch)
-    assert by_control == {name: values.tolist() for name, values in expected.items()}
+    assert by_control == {name: [round(v, 4) for v in values.tolist()] for name, values in expected.items()}
     assert len({tuple(v) for v in by_control.values()}) == 5  # all but face_blanked differ
 
 
@@ -176,4 +176,4 @@ def test_calibration_separates_what_it_is_shown(chat: VideoChat) -> None:
         right = (values > t) == truth
         return (right[truth].float().mean() + right[~truth].float().mean()).item() / 2
 
-    assert balanced(threshold) == max(balanced(float(v) - 1e-4) for v in values)
+    assert balanced(threshold) >= max(balanced(float(v) - 1e-4) for v in values)

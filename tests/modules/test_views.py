@@ -82,8 +82,8 @@ def test_context_and_its_mask() -> None:
     views = build()
     context, mask = forward(views, views.extract(scene((0,), ())), views.extract(scene((0,), (0,))))
     assert views.context_width == 64
-    assert context.shape == (2, 2 * (4 + 4 + 1), 64)
-    assert mask.sum(1).tolist() == [8 + 4 + 1, 18]
+    assert context.shape == (2, 2 * (4 + 4 + 4), 64)
+    assert mask.sum(1).tolist() == [8 + 4 + 4, 24]
     assert torch.isfinite(context).all()
     assert not context[~mask].any()
 
@@ -94,7 +94,7 @@ def test_views_are_a_choice(names: tuple[Any, ...]) -> None:
     features = views.extract(scene((0,)))
     assert {n for n in features if "." not in n} == set(names)
     context, mask = forward(views, features)
-    assert context.shape[1] == mask.shape[1] == sum({"global": 4, "face": 4, "identity": 1}[n] for n in names)
+    assert context.shape[1] == mask.shape[1] == 4 * len(names)
 
 
 def test_every_trainable_parameter_takes_part() -> None:
@@ -126,7 +126,7 @@ def test_first_frame_alone_is_a_valid_batch() -> None:
     views = build()
     batch, masks = stack_features([views.extract(scene((0,), (0,)))])
     context, _ = views({k: v[:, :1] for k, v in batch.items()}, {k: v[:, :1] for k, v in masks.items()})
-    assert context.shape[1] == 9
+    assert context.shape[1] == 12
 
 
 def test_two_persons_keep_their_places() -> None:
@@ -137,8 +137,8 @@ def test_two_persons_keep_their_places() -> None:
     assert features["face"].shape == (3, 2 * 17, 64)
     assert ids[0].tolist() == [0, 1]
     context, mask = forward(views, features)
-    assert context.shape[1] == mask.shape[1] == 3 * (4 + 2 * 4 + 2)
-    assert mask[0].sum() == 3 * 4 + 4 * (4 + 1)  # four faces in three frames
+    assert context.shape[1] == mask.shape[1] == 3 * (4 + 2 * 4 + 2 * 4)
+    assert mask[0].sum() == 3 * 4 + 4 * (4 + 4)  # four faces in three frames
 
 
 def test_blanked_faces_lose_the_person() -> None:
@@ -156,7 +156,7 @@ def test_blanking_covers_the_frame_where_the_face_was_missed() -> None:
     clip = scene((0,), ())
     painted = build()._blank(clip.frames)
     assert not np.array_equal(painted[1, 10:34, 10:34], clip.frames[1, 10:34, 10:34])
-    assert np.array_equal(painted[:, 40:], clip.frames[:, 40:])
+    assert np.array_equal(painted[:, :, 60:], clip.frames[:, :, 60:])  # the head, not the scene
 
 
 def test_fingerprint_names_what_features_depend_on() -> None:
@@ -211,5 +211,31 @@ def test_real_face_from_end_to_end() -> None:
     blanked = views.extract(clip, blank_faces=True)
     assert blanked["identity.mask"].tolist() == [False, False]
     context, mask = forward(views, features, blanked)
-    assert context.shape == (2, 2 * 33, 384)
-    assert mask.sum(1).tolist() == [32 + 17, 32]
+    assert context.shape == (2, 2 * 36, 384)
+    assert mask.sum(1).tolist() == [32 + 16 + 4, 32]
+
+
+def test_face_embeddings_are_centred_once_on_the_training_clips() -> None:
+    views = build(names=("identity",))
+    features = [views.extract(scene((0,))), views.extract(scene((1,)))]
+    views.standardise(features)
+    mean, scale = views.identity.mean.clone(), views.identity.scale.clone()
+    rows = torch.cat([f["identity"].reshape(-1, 128).float() for f in features])
+    assert torch.allclose(mean, rows.mean(0))
+    assert torch.isclose(scale, 1 / rows.std(0).mean())
+    views.standardise(features[:1])  # a resumed or warm-started run keeps what it has
+    assert torch.equal(views.identity.mean, mean)
+    assert torch.equal(views.identity.scale, scale)
+
+
+def test_view_dropout_hides_views_in_training_and_never_all() -> None:
+    views = build(view_dropout=0.5).train()
+    features = [views.extract(scene((0,)))] * 64
+    _, mask = forward(views, *features)
+    shown = torch.stack([part.any(1) for part in mask.split(4, dim=1)], 1)  # (64, 3) clips, views
+    assert shown.any(1).all()
+    assert 0.3 < shown.float().mean() < 0.8
+    _, mask = forward(views.eval(), *features)
+    assert mask.all()
+    with pytest.raises(UserError, match=r"view_dropout must be in \[0, 1\): got 1"):
+        build(view_dropout=1)
