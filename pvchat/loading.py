@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 from jsonargparse import ArgumentParser
+from transformers.utils.logging import disable_progress_bar
 
 from pvchat.batch import Batch, Example, Features, stack_features
 from pvchat.checkpoints import load_adapter
@@ -40,6 +41,7 @@ class PersonalModel:
 
 def load_run(path: str | Path) -> PersonalModel:
     """Build the model of a run folder from its config and load its adapter. Raises UserError."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = find_run(path)
     if not (folder / ADAPTER).is_dir():
         raise UserError(
