@@ -8,7 +8,7 @@ import torch
 
 from pvchat.batch import Tokens
 from pvchat.errors import UserError
-from pvchat.subjects import PERSON_CLOSE, PERSON_OPEN, SubjectRegistry, mention, mentions, split_mentions
+from pvchat.subjects import PERSON_CLOSE, PERSON_OPEN, SubjectRegistry, mentions, split_mentions
 
 IGNORE = -100
 
@@ -161,6 +161,3 @@ class PromptBuilder:
         out.input_ids.extend([0] * self.tokens_per_view)
         out.labels.extend([IGNORE] * self.tokens_per_view)
         out.visual.extend([True] * self.tokens_per_view)
-
-
-__all__ = ["IGNORE", "TEMPLATES", "Encoded", "PromptBuilder", "Template", "TemplateName", "Turn", "mention"]

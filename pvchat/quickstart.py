@@ -24,7 +24,7 @@ SETTINGS = CorpusSettings(
     test=SplitSize(16),
     questions=QuestionCounts(existence=2),
 )
-STEPS = {  # name -> typical seconds on two idle cores, for the estimate of what is left
+STEPS = {  # name -> rough seconds on two cores, for the estimate of what is left
     "pretrained parts": 5,
     "people": 25,
     "corpus": 25,

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class PresenceLoss(nn.Module):
     """``weight`` times the binary cross-entropy of "is this person in the clip", for the persons asked about.
 
-    Not in the paper. A language model that starts to read visual tokens from nothing needs hundreds of steps
-    before yes and no part; with personal queries that already tell, it needs tens."""
+    Not in the paper: meant for short runs, in which a language model that starts to read visual tokens from
+    nothing is helped by personal queries that already tell."""
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()

@@ -254,7 +254,7 @@ def _load(source: str, dtype: torch.dtype) -> tuple[Any, Any]:
 
 
 def _attention() -> str:
-    """Fused attention on a GPU; on a CPU its bf16 backward makes a training step 10-20 % longer."""
+    """Fused attention on a GPU; on a CPU its bf16 backward is slow."""
     return "sdpa" if torch.cuda.is_available() else "eager"
 
 

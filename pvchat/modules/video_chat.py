@@ -101,8 +101,9 @@ class VideoChat(nn.Module):
         context, context_mask = self.views(batch.views, batch.view_masks)  # (B, K, Dc), (B, K)
         asked = batch.person_mask if control == "main" else torch.zeros_like(batch.person_mask)
         out = self.qformer(context, context_mask=context_mask, person_mask=asked)
-        personal = out.hidden[:, len(self.qformer.query_tokens) :].unflatten(1, (len(self.registry), -1))
-        presence = self.presence_head(personal.mean(2)).squeeze(-1)
+        persons, count, _ = self.qformer.personal_query_tokens.shape
+        personal = out.hidden[:, len(self.qformer.query_tokens) :].unflatten(1, (persons, count))
+        presence = self.presence_head(personal.sum(2) / max(1, count)).squeeze(-1)
         return Visual(self.project_up(out.hidden), out.mask, out.routings, presence)
 
     def splice(self, tokens: Tokens, visual: Visual | None) -> tuple[Tensor, Tensor]:
