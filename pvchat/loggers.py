@@ -59,15 +59,24 @@ class _Continued(ExperimentWriter):
         super().log_metrics(metrics_dict, step)
 
     def _forget_from(self, step: int) -> None:
-        path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
-            kept = io.StringIO()
-            writer = csv.DictWriter(kept, self.metrics_keys, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-            write_text(path, kept.getvalue())
+        if Path(self.metrics_file_path).is_file():
+            self._rewrite([row for row in self._rows() if int(row["step"]) < step])
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        """Lightning's truncates the file first: a run killed there would lose its log."""
+        self._rewrite(self._rows())
+
+    def _rows(self) -> list[dict[str, str]]:
+        with Path(self.metrics_file_path).open(newline="") as file:
+            # a kill may have torn the last line
+            return [row for row in csv.DictReader(file) if None not in row.values()]
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        kept = io.StringIO()
+        writer = csv.DictWriter(kept, self.metrics_keys, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(Path(self.metrics_file_path), kept.getvalue())
 
     def _check_log_dir_exists(self) -> None:
         """Lightning's deletes the file here."""
