@@ -28,9 +28,10 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Hash of the values of the configs (not their comments), the overrides and the data."""
+        """Hash of what the configs say (not their comments), the overrides and the files of the corpus."""
         parts = [yaml.safe_load(c.read_text()) for c in self.configs], list(self.overrides)
-        data = hashlib.sha256(self.manifest.read_bytes()).hexdigest()
+        files = sorted(self.manifest.parent.iterdir())
+        data = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
         return hashlib.sha256(json.dumps([parts, data], sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,21 +1,26 @@
-"""Nine real people, three seeds: is a person recognised in photos from other occasions?
+"""Real people: is a person recognised in pictures that training never saw, among people it never saw?
 
     PVCHAT_MEDIA=... python -m benchmarks.identity --setting identity
-    PVCHAT_MEDIA=... python -m benchmarks.identity --setting appearance
 
-Each run learns a person from two photos (redrawn with the seed), is tested on the person's other photos and
-on people never seen, and calibrates its threshold on augmented training photos against people kept out of
-training and test. ``identity`` has the identity view (``laptop``: the same with the real language model),
-``appearance`` has not and is where attention types are compared, ``losses`` leaves out SPR, HAE or both.
-The subject is the unit; seeds are averaged inside it.
+    identity    nine people, photos from other occasions, three seeds
+    laptop      the same with the real language model
+    losses      the same without SPR, HAE or both
+    pairs       two people learned together: asked for one while the other is on screen
+    talking     eleven people, first third of a recording against its last third
+    appearance  the same without the identity view: the harder setting, where attention types are compared
+
+Each run learns a person from two pictures (redrawn with the seed) and calibrates its threshold on augmented
+training pictures against people kept out of training and test. The subject is the unit; seeds are averaged
+inside it.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.grid import Cell, run_grid
-from benchmarks.people import SUBJECTS, build, case
+from benchmarks.people import SUBJECTS, TALKING, build, photo_case, talking_case
 from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
@@ -24,6 +29,9 @@ from pvchat.statistics import Comparison, bootstrap_interval, compare, holm, sub
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
+SETTINGS = ("identity", "laptop", "losses", "pairs", "talking", "appearance")
+PAIRS = ("howard+leonard", "penny+raj", "sheldon+leonard", "obama+alex", "scarlett+yangmi")
+RECORDED = {"talking": "talking", "appearance": "poor"}
 ATTENTION = ("dense", "moh", "remoh")
 METRICS = {
     "calibrated": "test/main/calibrated_balanced_accuracy",
@@ -31,7 +39,7 @@ METRICS = {
     "answers": "test/main/presence_balanced_accuracy",
     "AUC": "test/main/presence_auc",
 }
-CONTROLS = ("text_only", "face_blanked", "base_model")
+CONTROLS = ("text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject")
 Values = Mapping[str, Sequence[float]]
 
 
@@ -39,13 +47,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--setting", choices=("identity", "laptop", "appearance", "losses"), required=True)
-    parser.add_argument("--subjects", nargs="+", default=list(SUBJECTS))
+    parser.add_argument("--setting", choices=SETTINGS, required=True)
+    parser.add_argument("--subjects", nargs="+", help="some of them; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "bench")
     options = parser.parse_args()
-    manifests = _corpora(options.subjects, options.seeds, options.out / "corpora")
+    photos = PAIRS if options.setting == "pairs" else SUBJECTS
+    subjects = options.subjects or (TALKING if options.setting in RECORDED else photos)
+    manifests = _corpora(subjects, options.seeds, options.out / "corpora", options.setting)
     cells = _cells(options.setting, manifests)
     results = run_grid(cells, options.out / "runs", workers=options.workers)
     by_variant: dict[str, list[tuple[Cell, dict[str, float]]]] = {}
@@ -60,15 +70,19 @@ def main() -> None:
     )
 
 
-def _corpora(subjects: Sequence[str], seeds: int, root: Path) -> dict[tuple[str, int], Path]:
+def _corpora(subjects: Sequence[str], seeds: int, root: Path, setting: str) -> dict[tuple[str, int], Path]:
+    kind = RECORDED.get(setting, "photo")
+    case = photo_case if kind == "photo" else partial(talking_case, poor=kind == "poor")
     faces = FaceAnalyzer()
     manifests = {}
     for subject in subjects:
         for seed in range(seeds):
-            folder = root / f"{subject}-{seed}"
+            folder = root / f"{kind}-{subject}-{seed}"
             manifest = folder / "manifest.jsonl"
             manifests[subject, seed] = (
-                manifest if manifest.is_file() else build(case(subject, seed), folder, faces=faces)
+                manifest
+                if manifest.is_file()
+                else build(case(tuple(subject.split("+")), seed), folder, faces=faces)
             )
     return manifests
 
@@ -77,14 +91,15 @@ def _cells(setting: str, manifests: Mapping[tuple[str, int], Path]) -> list[Cell
     bench = EXPERIMENTS / "bench"
     base = [EXPERIMENTS / "laptop.yaml", bench / ("laptop.yaml" if setting == "laptop" else "identity.yaml")]
     variants: dict[str, tuple[list[Path], list[str]]] = {}
-    if setting in ("identity", "laptop"):
+    if setting in ("identity", "laptop", "talking"):
         variants["remoh"] = ([], [])
+    elif setting == "pairs":
+        variants["remoh"] = ([], [f"--model.controls=[main,{','.join(CONTROLS)}]"])
     elif setting == "appearance":
         appearance = bench / "appearance.yaml"
         for kind in ATTENTION:
             variants[kind] = ([appearance, EXPERIMENTS / "attention" / f"{kind}.yaml"], [])
     else:
-        appearance = bench / "appearance.yaml"
         losses = "--model.objective.init_args"
         for name, off in {
             "SPR + HAE": [],
@@ -92,10 +107,7 @@ def _cells(setting: str, manifests: Mapping[tuple[str, int], Path]) -> list[Cell
             "without SPR": ["smooth_proximity"],
             "without both": ["head_activation", "smooth_proximity"],
         }.items():
-            variants[name] = (
-                [appearance, EXPERIMENTS / "attention" / "remoh.yaml"],
-                [f"{losses}.{part}=null" for part in off],
-            )
+            variants[name] = ([], [f"{losses}.{part}=null" for part in off])
     return [
         Cell(
             {"variant": name, "subject": subject, "seed": str(seed)},
@@ -113,6 +125,8 @@ def _report(setting: str, by_variant: Mapping[str, Sequence[tuple[Cell, dict[str
     metrics = dict(METRICS)
     if setting != "appearance":
         metrics["active rate"] = "train/active_rate"
+    if setting == "pairs":
+        metrics["beside another"] = "test/main/presence_accuracy_no_beside_another"
     rows: list[list[TableCell]] = []
     for variant, runs in by_variant.items():
         subjects = [c.labels["subject"] for c, _ in runs]
@@ -132,7 +146,7 @@ def _report(setting: str, by_variant: Mapping[str, Sequence[tuple[Cell, dict[str
 def _controls(runs: Sequence[tuple[Cell, dict[str, float]]], variant: str) -> str:
     rows: list[list[TableCell]] = []
     subjects = [c.labels["subject"] for c, _ in runs]
-    for control in CONTROLS:
+    for control in (c for c in CONTROLS if f"test/{c}/presence_auc" in runs[0][1]):
         row: list[TableCell] = [control]
         for metric in ("calibrated_balanced_accuracy", "score_balanced_accuracy", "presence_auc"):
             values = [n[f"test/{control}/{metric}"] for _, n in runs]

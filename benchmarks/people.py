@@ -1,15 +1,15 @@
-"""Real people for the benchmarks, from ``$PVCHAT_MEDIA``: who there is, and corpora of two photos."""
+"""Real people for the benchmarks, from ``$PVCHAT_MEDIA``: who there is, and corpora of two pictures."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 
-from pvchat.batch import Polarity
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
@@ -17,10 +17,15 @@ from pvchat.faces import FaceAnalyzer
 
 SUBJECTS = ("howard", "leonard", "penny", "raj", "sheldon", "alex", "obama", "scarlett", "yangmi")
 TV = SUBJECTS[:5]
+TALKING = ("d0", "d3", "d9", "d10", "d12", "d13", "d14", "d18", "d20", "s18", "s20")
 TRAIN_PHOTOS = 2
-VARIANTS = 12  # augmented variants of each training photo of the subject
+FRAMES = 5  # taken from a third of a recording,
+RECORDED = 40  # of so many in the whole
+VARIANTS = 12  # augmented variants of each training picture of the subject
 NEGATIVE_VARIANTS = 2
 CROP_PX, MARGIN = 150, 0.12  # like the TV crops, which are grey
+GREY = (96, 96, 96)
+POOR_PX, LIGHT = 24, 0.5
 QUESTIONS = (
     "Is {} in this video?",
     "Can you see {}?",
@@ -33,17 +38,31 @@ Frame = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Case:
-    """One subject and seed: which photos and people train, which test. The threshold is calibrated on other
-    variants of the training photos against people kept out of training and test."""
+class Shot:
+    """A photo of somebody, or the frame of a recording at a fraction of its length."""
 
-    subject: str
+    who: str
+    file: Path
+    at: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.who}-{self.file.stem}" + ("" if self.at is None else f"-{self.at:.2f}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Who is learned, and which pictures and people train, set the threshold and test; the threshold from
+    other variants of the training pictures against people kept out of both. ``grey``: all pictures are made
+    so. ``poor``: they are all small, grey and each in another light."""
+
+    subjects: tuple[str, ...]
     seed: int
-    train: tuple[Path, ...]
-    test: tuple[Path, ...]
-    train_others: tuple[Path, ...]
-    validation_others: tuple[Path, ...]
-    test_others: tuple[Path, ...]
+    train: tuple[Shot, ...]
+    validation: tuple[Shot, ...]
+    test: tuple[Shot, ...]
+    grey: bool = False
+    poor: bool = False
 
 
 def media() -> Path:
@@ -53,95 +72,155 @@ def media() -> Path:
     return Path(os.environ["PVCHAT_MEDIA"])
 
 
-def case(subject: str, seed: int) -> Case:
-    """Redraws the two training photos and the unseen people with the seed. Strangers of the test are of the
-    subject's own kind (TV crops, or colour photos and recordings), which is harder."""
-    rng = np.random.default_rng([SUBJECTS.index(subject), seed])
+def photo_case(subjects: tuple[str, ...], seed: int) -> Case:
+    """Photos from other occasions. Redraws the two training photos of each subject and the unseen people with
+    the seed. Strangers of the test are of the subjects' own kind (TV crops, or colour photos and recordings),
+    which is harder."""
+    rng = np.random.default_rng([*map(SUBJECTS.index, subjects), seed])
     root = media()
-    mine = _photos(root / ("tv" if subject in TV else "photos") / subject)
-    chosen = set(rng.choice(len(mine), TRAIN_PHOTOS, replace=False).tolist())
-    tv = {n: _photos(root / "tv" / n) for n in TV if n != subject}
-    colour = {d.name: _photos(d) for d in (root / "photos").iterdir() if d.is_dir() and d.name != subject}
-    colour |= {p.stem: [p] for p in (root / "talking").glob("*.mp4")}
-    kind, other_kind = (tv, colour) if subject in TV else (colour, tv)
-    names = sorted(kind)
-    rng.shuffle(names)
-    half, kept = len(names) // 2, len(names) // 5
-    train_names, validation_names, test_names = names[:half], names[half : half + kept], names[half + kept :]
+    grey = subjects[0] in TV
+    tv = {n: _photos(root / "tv" / n) for n in TV}
+    colour = {d.name: _photos(d) for d in (root / "photos").iterdir() if d.is_dir()}
+    colour |= {p.stem: [Shot(p.stem, p, 0.5)] for p in (root / "talking").glob("*.mp4")}
+    kind, other_kind = (tv, colour) if grey else (colour, tv)
+    mine = [_drawn(kind.pop(subject), rng) for subject in subjects]
+    train_names, validation_names, test_names = _split(kind, rng)
     others = sorted(other_kind)
     rng.shuffle(others)
-    first = {n: photos[0] for n, photos in other_kind.items()}
-    train_others = [f for n in train_names for f in kind[n]] + [first[n] for n in others[: len(others) // 2]]
-    validation_others = [f for n in validation_names for f in kind[n]]
-    validation_others += [first[n] for n in others[len(others) // 2 :]]
+    first = [other_kind[n][0] for n in others]
+    train = [s for drawn, _ in mine for s in drawn]
     return Case(
-        subject,
+        subjects,
         seed,
-        train=tuple(f for i, f in enumerate(mine) if i in chosen),
-        test=tuple(f for i, f in enumerate(mine) if i not in chosen),
-        train_others=tuple(train_others),
-        validation_others=tuple(validation_others),
-        test_others=tuple(f for n in test_names for f in kind[n]),
+        train=(*train, *(s for n in train_names for s in kind[n]), *first[: len(first) // 2]),
+        validation=(*train, *(s for n in validation_names for s in kind[n]), *first[len(first) // 2 :]),
+        test=(*(s for _, rest in mine for s in rest), *(s for n in test_names for s in kind[n])),
+        grey=grey,
     )
+
+
+def talking_case(subjects: tuple[str, ...], seed: int, *, poor: bool = False) -> Case:
+    """One recording: trained on two frames of its first third, tested on its last third, against people never
+    seen. Redraws the frames and the people with the seed."""
+    rng = np.random.default_rng([*(len(SUBJECTS) + TALKING.index(s) for s in subjects), seed])
+    others = {n: _third(n, last=True) for n in TALKING if n not in subjects}
+    train_names, validation_names, test_names = _split(others, rng)
+    train = [s for subject in subjects for s in _drawn(_third(subject, last=False), rng)[0]]
+    return Case(
+        subjects,
+        seed,
+        train=(*train, *(s for n in train_names for s in others[n][::2])),
+        validation=(*train, *(s for n in validation_names for s in others[n])),
+        test=tuple(s for n in (*subjects, *test_names) for s in _third(n, last=True)),
+        poor=poor,
+    )
+
+
+def _drawn(shots: Sequence[Shot], rng: np.random.Generator) -> tuple[list[Shot], list[Shot]]:
+    chosen = set(rng.choice(len(shots), TRAIN_PHOTOS, replace=False).tolist())
+    return [s for i, s in enumerate(shots) if i in chosen], [
+        s for i, s in enumerate(shots) if i not in chosen
+    ]
+
+
+def _third(name: str, *, last: bool) -> list[Shot]:
+    begin, end = (0.675, 0.975) if last else (0.0, 0.3)
+    file = media() / "talking" / f"{name}.mp4"
+    return [Shot(name, file, at) for at in np.linspace(begin, end, FRAMES).tolist()]
+
+
+def _split(people: Iterable[str], rng: np.random.Generator) -> tuple[list[str], list[str], list[str]]:
+    """Half of the people for training, a fifth for the threshold, the rest for the test."""
+    names = sorted(people)
+    rng.shuffle(names)
+    half, kept = len(names) // 2, len(names) // 5
+    return names[:half], names[half : half + kept], names[half + kept :]
 
 
 def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
     """Write the pictures and the manifest of a case; returns the manifest."""
-    rng = np.random.default_rng([SUBJECTS.index(this.subject), this.seed, 1])
+    rng = np.random.default_rng([*map((SUBJECTS + TALKING).index, this.subjects), this.seed, 1])
     out.mkdir(parents=True, exist_ok=True)
-    grey = this.subject in TV
     records = []
-    groups: tuple[tuple[Split, Sequence[Path], bool, int], ...] = (
-        ("train", this.train, True, VARIANTS),
-        ("train", this.train_others, False, NEGATIVE_VARIANTS),
-        ("validation", this.train, True, NEGATIVE_VARIANTS * 2),
-        ("validation", this.validation_others, False, 1),
-        ("test", this.test, True, 0),
-        ("test", this.test_others, False, 0),
+    groups: tuple[tuple[Split, Sequence[Shot], int, int], ...] = (
+        ("train", this.train, VARIANTS, NEGATIVE_VARIANTS),
+        ("validation", this.validation, NEGATIVE_VARIANTS * 2, 1),
+        ("test", this.test, 0, 0),
     )
-    for split, files, present, variants in groups:
-        for file in files:
-            picture = _picture(file, faces, grey=grey)
+    for split, shots, of_subject, of_other in groups:
+        for shot in shots:
+            picture = _picture(shot, faces, grey=this.grey)
+            variants = of_subject if shot.who in this.subjects else of_other
             for number, image in enumerate(_augmented(picture, variants, rng)):
-                name = f"{split}-{'yes' if present else 'no'}-{file.parent.name}-{file.stem}-{number}"
+                if this.poor:
+                    image = _poor(image, rng)
+                name = f"{split}-{shot.name}-{number}"
                 image.save(out / f"{name}.png")
-                records.append(_record(this.subject, name, out, file, split, present))
+                records.append(_record(this.subjects, name, out, shot, split))
     write_manifest(out / "manifest.jsonl", records)
     return out / "manifest.jsonl"
 
 
-def _record(subject: str, name: str, out: Path, file: Path, split: Split, present: bool) -> Record:
-    who = f"<{subject}>"
-    answer = f"Yes, {who} is in this video." if present else f"No, {who} is not in this video."
+def _record(subjects: Sequence[str], name: str, out: Path, shot: Shot, split: Split) -> Record:
     questions = QUESTIONS if split == "train" else QUESTIONS[:2]
-    polarity: Polarity = "yes" if present else "no"
     return Record(
         id=name,
         path=out / f"{name}.png",
         start_s=None,
         end_s=None,
-        presence={subject: present},
-        source_id=f"{file.parent.name}/{file.stem}",
+        presence={s: s == shot.who for s in subjects},
+        source_id=shot.name,
         background=None,
         clothes=None,
         motion=None,
-        origin="real" if present else "negative",
+        origin="real" if shot.who in subjects else "negative",
         split=split,
         licence="not stated",
         consent="not stated",
-        qa=tuple(QA(q.format(who), answer, "existence", polarity, (subject,)) for q in questions),
+        qa=tuple(_asked(s, q, present=s == shot.who) for s in subjects for q in questions),
     )
 
 
-def _picture(file: Path, faces: FaceAnalyzer, *, grey: bool) -> Image.Image:
-    """Head of the photo, or of a frame of the recording, in the framing of the TV crops and grey like them
-    where the subject's are: suits, rooms and the kind of picture must not help."""
-    frame: Frame = decode(file, num_frames=3).frames[1 if file.suffix == ".mp4" else 0]
-    if file.parent.parent.name != "tv":
+def _asked(subject: str, question: str, *, present: bool) -> QA:
+    who = f"<{subject}>"
+    answer = f"Yes, {who} is in this video." if present else f"No, {who} is not in this video."
+    return QA(question.format(who), answer, "existence", "yes" if present else "no", (subject,))
+
+
+def _picture(shot: Shot, faces: FaceAnalyzer, *, grey: bool) -> Image.Image:
+    """The head alone, framed like the TV crops, and grey like them where the subject's are: suits, rooms and
+    the kind of picture must not help."""
+    frame: Frame = _frames(shot.file)[0 if shot.at is None else round(shot.at * RECORDED)]
+    if shot.file.parent.parent.name != "tv":
         face = faces.detect(frame[None])[0][0]
         frame = faces.crop(frame, face, CROP_PX, MARGIN)
     image = Image.fromarray(frame)
+    if shot.at is not None:
+        image = _oval(image)
     return image.convert("L").convert("RGB") if grey else image
+
+
+def _oval(image: Image.Image) -> Image.Image:
+    """The face on plain grey: frames of one recording share their background."""
+    mask = Image.new("L", image.size)
+    width, height = image.size
+    ImageDraw.Draw(mask).ellipse((0.14 * width, 0.03 * height, 0.86 * width, 0.97 * height), fill=255)
+    return Image.composite(image, Image.new("RGB", image.size, GREY), mask)
+
+
+def _poor(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Grey, ``POOR_PX`` large, lit from a random side."""
+    small = np.asarray(image.convert("L").resize((POOR_PX, POOR_PX), Image.Resampling.BOX), np.float64)
+    across = np.linspace(-1, 1, POOR_PX)
+    angle = rng.uniform(0, 2 * np.pi)
+    light = 1 + LIGHT * (np.cos(angle) * across[None] + np.sin(angle) * across[:, None])
+    lit = Image.fromarray(np.clip(small * light, 0, 255).astype(np.uint8)).convert("RGB")
+    return lit.resize(image.size, Image.Resampling.BICUBIC)
+
+
+@cache
+def _frames(file: Path) -> npt.NDArray[np.uint8]:
+    return decode(file, num_frames=RECORDED if file.suffix == ".mp4" else 1).frames
 
 
 def _augmented(image: Image.Image, variants: int, rng: np.random.Generator) -> Iterator[Image.Image]:
@@ -153,12 +232,12 @@ def _augmented(image: Image.Image, variants: int, rng: np.random.Generator) -> I
         share = rng.uniform(0.85, 1.0)
         left, top = (rng.uniform(0, side * (1 - share)) for side in (width, height))
         variant = image.crop((left, top, left + share * width, top + share * height))
-        variant = variant.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=(96, 96, 96))
+        variant = variant.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=GREY)
         if rng.random() < 0.5:
             variant = variant.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         variant = ImageEnhance.Brightness(variant).enhance(rng.uniform(0.75, 1.25))
         yield ImageEnhance.Contrast(variant).enhance(rng.uniform(0.8, 1.25))
 
 
-def _photos(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.suffix in (".png", ".jpg"))
+def _photos(folder: Path) -> list[Shot]:
+    return [Shot(folder.name, f) for f in sorted(folder.iterdir()) if f.suffix in (".png", ".jpg")]

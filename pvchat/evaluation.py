@@ -1,5 +1,6 @@
 """What a test is: answers and presence scores under each control, and the numbers made of them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -8,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from pvchat.batch import Batch
-from pvchat.metrics.functional.presence import parse_presence
+from pvchat.metrics import PresenceAccuracy
 from pvchat.metrics.functional.ranking import balanced_accuracy, calibrate_threshold, roc_auc
 from pvchat.metrics.functional.text import corpus_bleu
 from pvchat.modules.video_chat import VideoChat
@@ -107,21 +108,12 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
     truth = [p.polarity == "yes" for p in predictions]
     scores = [p.score for p in predictions]
     numbers: dict[str, float] = {"existence_questions": float(len(predictions))}
-    if all(p.answer is not None for p in predictions):
-        said = [_said(p) for p in predictions]
-        right = [s is t for s, t in zip(said, truth, strict=True)]
-        numbers |= {
-            "presence_accuracy": sum(right) / len(right),
-            "presence_unparsed": float(said.count(None)),
-        }
-        sides = {
-            side: [r for r, t in zip(right, truth, strict=True) if t is wanted]
-            for side, wanted in (("yes", True), ("no", False))
-        }
-        each = {f"presence_accuracy_{s}": sum(v) / len(v) for s, v in sides.items() if v}
-        numbers |= each
-        if len(each) == 2:
-            numbers["presence_balanced_accuracy"] = sum(each.values()) / 2
+    answered = [p for p in predictions if p.answer is not None]
+    if len(answered) == len(predictions):
+        numbers |= {f"presence_{name}": value for name, value in _answers(answered).items()}
+        beside = [p for p in answered if p.polarity == "no" and any(p.presence.values())]
+        if beside:
+            numbers["presence_accuracy_no_beside_another"] = _answers(beside)["accuracy_no"]
     if len(set(truth)) == 2:
         numbers |= {
             "presence_auc": roc_auc(scores, truth),
@@ -131,11 +123,18 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
     return numbers
 
 
-def _said(prediction: Prediction) -> bool | None:
-    """What the answer says of the person asked about; None when it cannot be parsed."""
-    assert prediction.answer is not None
-    present = parse_presence(prediction.answer, prediction.subjects).values()
-    return None if None in present else any(present)
+def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
+    metric = PresenceAccuracy()
+    metric.update(
+        [p.answer or "" for p in predictions],
+        [p.presence for p in predictions],
+        [p.subjects for p in predictions],
+    )
+    return {
+        name: value
+        for name, value in ((n, float(v)) for n, v in metric.compute().items())
+        if not math.isnan(value)
+    }
 
 
 def _text(predictions: Sequence[Prediction]) -> dict[str, float]:

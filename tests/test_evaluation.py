@@ -74,15 +74,26 @@ def test_open_questions_are_compared_word_by_word() -> None:
     assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
 
 
-def test_a_question_about_two_is_about_either() -> None:
-    """As the manifest defines it: yes when one of those asked about is there."""
-    two = {"subjects": ("tom", "ann"), "question": "Is <tom> or <ann> here?"}
+def test_a_question_about_two_counts_each_of_them() -> None:
+    """As the paper's accuracy does: two right, two wrong, one right beside one of whom nothing is said."""
+    two = {"subjects": ("tom", "ann"), "presence": {"tom": True, "ann": False}}
     right = said("<tom> is here, but <ann> is not.", "yes", **two)
-    wrong = said("Neither <tom> nor <ann> is here.", "yes", **two)
+    wrong = said("<ann> is here, but <tom> is not.", "yes", **two)
     half = said("<tom> is here.", "yes", **two)
     numbers = summarise([right, wrong, half], threshold=0.0)
     assert numbers["main/presence_unparsed"] == 1
-    assert numbers["main/presence_accuracy"] == pytest.approx(1 / 3)
+    assert numbers["main/presence_accuracy"] == pytest.approx(3 / 6)
+    assert numbers["main/presence_accuracy_yes"] == pytest.approx(2 / 3)
+
+
+def test_asked_for_one_while_another_is_on_screen() -> None:
+    """Whoever answers yes to any learned face is right about strangers and wrong here."""
+    stranger = said(NO, "no", presence={"tom": False, "ann": False})
+    beside = [said(a, "no", presence={"tom": False, "ann": True}) for a in (NO, YES, YES, YES)]
+    numbers = summarise([stranger, *beside, said(YES, "yes")], threshold=0.0)
+    assert numbers["main/presence_accuracy_no"] == pytest.approx(2 / 5)
+    assert numbers["main/presence_accuracy_no_beside_another"] == 0.25
+    assert "main/presence_accuracy_no_beside_another" not in summarise([stranger], threshold=0.0)
 
 
 def test_keys_are_flat_and_values_numbers() -> None:
