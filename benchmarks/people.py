@@ -25,7 +25,7 @@ VARIANTS = 12  # augmented variants of each training picture of the subject
 NEGATIVE_VARIANTS = 2
 CROP_PX, MARGIN = 150, 0.12  # like the TV crops, which are grey
 GREY = (96, 96, 96)
-POOR_PX, LIGHT = 24, 0.5
+POOR_PX, LIGHT = 18, 0.9
 QUESTIONS = (
     "Is {} in this video?",
     "Can you see {}?",
