@@ -9,13 +9,19 @@ from typing import Any, Literal, get_args
 import torch
 
 from pvchat.batch import Batch
-from pvchat.metrics import PresenceAccuracy
-from pvchat.metrics.functional.ranking import balanced_accuracy, calibrate_threshold, roc_auc
+from pvchat.metrics import PresenceAccuracy, PresenceRanking
+from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.metrics.functional.text import corpus_bleu
 from pvchat.modules.video_chat import VideoChat
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+
+RANKING = {
+    "auc": "presence_auc",
+    "balanced_accuracy": "score_balanced_accuracy",
+    "balanced_accuracy_calibrated": "calibrated_balanced_accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,6 @@ def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[st
 def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str, float]:
     if not predictions:
         return {}
-    truth = [p.polarity == "yes" for p in predictions]
-    scores = [p.score for p in predictions]
     numbers: dict[str, float] = {"existence_questions": float(len(predictions))}
     answered = [p for p in predictions if p.answer is not None]
     if len(answered) == len(predictions):
@@ -114,13 +118,9 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
         beside = [p for p in answered if p.polarity == "no" and any(p.presence.values())]
         if beside:
             numbers["presence_accuracy_no_beside_another"] = _answers(beside)["accuracy_no"]
-    if len(set(truth)) == 2:
-        numbers |= {
-            "presence_auc": roc_auc(scores, truth),
-            "score_balanced_accuracy": balanced_accuracy(scores, truth, threshold=0.0),
-            "calibrated_balanced_accuracy": balanced_accuracy(scores, truth, threshold=threshold),
-        }
-    return numbers
+    ranking = PresenceRanking(threshold=threshold)
+    ranking.update([p.score for p in predictions], [p.polarity == "yes" for p in predictions])
+    return numbers | {RANKING[name]: value for name, value in _computed(ranking).items()}
 
 
 def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -130,11 +130,12 @@ def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
         [p.presence for p in predictions],
         [p.subjects for p in predictions],
     )
-    return {
-        name: value
-        for name, value in ((n, float(v)) for n, v in metric.compute().items())
-        if not math.isnan(value)
-    }
+    return _computed(metric)
+
+
+def _computed(metric: PresenceAccuracy | PresenceRanking) -> dict[str, float]:
+    numbers = {name: float(value) for name, value in metric.compute().items()}
+    return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
 
 def _text(predictions: Sequence[Prediction]) -> dict[str, float]:

@@ -97,20 +97,20 @@ def write_manifest(path: str | Path, records: Sequence[Record]) -> None:
 
 def check_records(records: Sequence[Record], *, subjects: Sequence[str] | None = None) -> None:
     """Check each record and that they fit together: ids differ, all label the same subjects, and no test
-    clip is also trained on. Raises UserError."""
+    clip also trains or sets a threshold. Raises UserError."""
     labelled = tuple(subjects or (records[0].presence if records else ()))
     seen: dict[str, Record] = {}
-    trained: dict[Path, list[Record]] = {}
+    before: dict[Path, list[Record]] = {}
     for record in records:
         _check(record, labelled)
         if record.id in seen:
             first = seen[record.id].where
             raise _fault(_where(record), f"clip id {record.id!r} is used before{first and f', in {first}'}.")
         seen[record.id] = record
-        if record.split in ("reference", "train"):
-            trained.setdefault(record.path, []).append(record)
+        if record.split != "test":
+            before.setdefault(record.path, []).append(record)
     for record in records:
-        for other in trained.get(record.path, ()) if record.split == "test" else ():
+        for other in before.get(record.path, ()) if record.split == "test" else ():
             if _overlap(record, other):
                 raise _fault(
                     _where(record),
@@ -120,11 +120,11 @@ def check_records(records: Sequence[Record], *, subjects: Sequence[str] | None =
 
 
 def shared_sources(records: Iterable[Record]) -> set[str]:
-    """Source ids (recordings, photos) that both training and test clips come from."""
+    """Source ids (recordings, photos) of test clips that training or the threshold uses too."""
     splits: dict[str, set[str]] = {}
     for record in records:
         splits.setdefault(record.source_id, set()).add(record.split)
-    return {source for source, s in splits.items() if "test" in s and s & {"reference", "train"}}
+    return {source for source, s in splits.items() if "test" in s and len(s) > 1}
 
 
 def _fault(where: str, message: str) -> UserError:

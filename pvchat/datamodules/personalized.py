@@ -106,9 +106,10 @@ class PersonalizedDataModule(LightningDataModule):
         if stage in ("test", "predict"):
             for variant in self.test_variants:
                 self._examples(("test",), variant)
+            self._refuse_copies()
             if shared := shared_sources(self.records):
                 self._say(
-                    f"test clips come from sources that training uses too: {_listed(shared)}. "
+                    f"test clips come from sources that other splits use too: {_listed(shared)}. "
                     "Their scores do not tell how well unseen recordings do."
                 )
 
@@ -214,14 +215,35 @@ class PersonalizedDataModule(LightningDataModule):
 
     def _calibration(self) -> Pairs:
         if self._has("validation"):
-            pairs = self._examples(("validation",))
-            return [(r, e) for r, e in pairs if e.type == "existence"]
-        self._say("there is no validation clip: thresholds are calibrated on the training clips.")
+            pairs = [(r, e) for r, e in self._examples(("validation",)) if e.type == "existence"]
+            if len({e.polarity for _, e in pairs}) == 2:
+                return pairs
+        self._say(
+            "there are no validation clips with and without the subject: thresholds are calibrated on the "
+            "training clips."
+        )
         asked: dict[str, Pairs] = {}
         for record, example in self._examples(TRAINED):
             if example.type == "existence":
                 asked.setdefault(record.id, []).append((record, example))
         return [pairs[n % len(pairs)] for n, pairs in enumerate(asked.values())]
+
+    def _refuse_copies(self) -> None:
+        """A test clip under another name is no test."""
+        used = {
+            self._ready.clip_key(r): r for r in self.records if r.split != "test" and r.qa and self._good(r)
+        }
+        for record in self.records:
+            if record.split == "test" and self._good(record):
+                other = used.get(self._ready.clip_key(record))
+                if other is not None:
+                    raise UserError(
+                        f"test clips must differ from others: {record.id!r} is a copy of {other.split} clip "
+                        f"{other.id!r}. Remove one of them."
+                    )
+
+    def _good(self, record: Record) -> bool:
+        return record.id not in self.bad_clips and record.path.is_file()
 
     def _examples(self, splits: tuple[Split, ...], variant: Variant = "main") -> Pairs:
         """Every question about the good clips of ``splits``, their features ready."""

@@ -154,6 +154,9 @@ def test_a_test_clip_may_not_be_trained_on(tmp_path: Path, line: Line, write_man
         UserError, match=r"line 2: test clip 'b' shows the same seconds of x.mp4 as train clip 'a'"
     ):
         read_manifest(path, check_files=False)
+    path = write_manifest_lines(tmp_path / "m.jsonl", [{**train, "split": "validation"}, test])
+    with pytest.raises(UserError, match=r"the same seconds of x.mp4 as validation clip 'a'"):
+        read_manifest(path, check_files=False)
     path = write_manifest_lines(tmp_path / "m.jsonl", [train, {**test, "start_s": 5, "source_id": "s"}])
     assert shared_sources(read_manifest(path, check_files=False)) == set()
     path = write_manifest_lines(

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from pvchat.batch import Batch, Example
+from pvchat.datamodules.manifest import read_manifest
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.sources import ManifestSource
 from pvchat.errors import UserError
@@ -157,6 +158,34 @@ def test_calibration_without_validation_clips(
     assert capsys.readouterr().err.count("thresholds are calibrated on the training clips") == 1
 
 
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_test_clip_may_not_be_a_copy(corpus: Path, make_data: MakeData, extractor: Any, split: str) -> None:
+    """Under another name, so that the manifest alone cannot tell."""
+    records = read_manifest(corpus)
+    original = next(r for r in records if r.split == split)
+    copied = next(r for r in records if r.split == "test")
+    copied.path.unlink()
+    copied.path.write_bytes(original.path.read_bytes())
+    data = make_data(corpus, extractor)
+    with pytest.raises(UserError, match=f"{copied.id!r} is a copy of {split} clip {original.id!r}. Remove"):
+        data.setup("test")
+
+
+def test_one_kind_of_validation_clip_cannot_set_a_threshold(
+    corpus: Path, make_data: MakeData, extractor: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = corpus.read_text().splitlines()
+    kept = [t for t in lines if '"validation"' not in t or '"polarity": "no"' not in t]
+    assert 0 < len(kept) < len(lines)
+    corpus.write_text("\n".join(kept))
+    data = make_data(corpus, extractor)
+    data.setup("test")
+    assert {e.clip_id for e in asked(data.calibration_dataloader())} <= {
+        r.id for r in data.records if r.split == "train"
+    }
+    assert "calibrated on the training clips" in capsys.readouterr().err
+
+
 def test_second_preparation_is_all_cache(
     corpus: Path, make_data: MakeData, make_extractor: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,7 +276,8 @@ def test_shared_recordings_are_said(
     corpus.write_text(corpus.read_text().replace("recording of testTrue", "recording of tom1"))
     make_data(corpus, extractor).setup("test")
     assert (
-        "test clips come from sources that training uses too: recording of tom1." in capsys.readouterr().err
+        "test clips come from sources that other splits use too: recording of tom1."
+        in capsys.readouterr().err
     )
 
 

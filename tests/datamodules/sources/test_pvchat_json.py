@@ -273,10 +273,10 @@ def test_released_corpus(
     tmp_path: Path, reference: Path, write_video: WriteVideo, make_data: Any, extractor: Any
 ) -> None:
     """Both files as they are, all 1,013 clips through the datamodule; the clips are not public, so each
-    stands for the same three frames: decoded once, for the cache knows content and not names."""
+    stands for the same three frames of its split: decoded once, for the cache knows content, not names."""
     folder = reference / "pvchat-released"
-    blank = write_video(tmp_path / "blank.mp4", [0, 100, 200])
-    for name in ("train_all_video.json", "test_all_video.json"):
+    for name, levels in (("train_all_video.json", [0, 100, 200]), ("test_all_video.json", [0, 50, 100])):
+        blank = write_video(tmp_path / f"{name}.mp4", levels)
         for item in json.loads((folder / name).read_text())["data"]:
             target = tmp_path / "root" / item["video_path"].removeprefix(f"{AUTHORS}/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -301,7 +301,7 @@ def test_released_corpus(
     data.setup("fit")
     data.setup("test")
     assert data.bad_clips == {}
-    assert extractor.calls == 1
+    assert extractor.calls == 2
     assert len(data.test_dataloader("main").dataset) == 357 * 15
     loader = data.epoch_loader(0)
     assert len(next(iter(loader))) == 32
