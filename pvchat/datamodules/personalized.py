@@ -127,7 +127,7 @@ class PersonalizedDataModule(LightningDataModule):
     def epoch_loader(self, epoch: int) -> EpochLoader:
         """The training batches of ``epoch``: a pure function of the data, the seed and the epoch."""
         return EpochLoader(
-            Questions(self._examples(TRAINED), self._ready),
+            Questions(self._examples(TRAINED), self.store),
             self._batches(epoch),
             epoch=epoch,
             collate=Collate(self._known, self.stages.at(epoch).num_frames),
@@ -140,7 +140,7 @@ class PersonalizedDataModule(LightningDataModule):
         for record, _ in self._examples(TRAINED):
             if record.id not in seen:
                 seen.add(record.id)
-                yield self._ready.features(record, "main")
+                yield self.store.features(record, "main")
 
     def steps_per_epoch(self, epoch: int) -> int:
         """Training batches of one process in ``epoch``."""
@@ -175,7 +175,8 @@ class PersonalizedDataModule(LightningDataModule):
         return self.source.records()
 
     @property
-    def _ready(self) -> ClipStore:
+    def store(self) -> ClipStore:
+        """Where features come from. RuntimeError before ``attach``."""
         if self._store is None:
             raise RuntimeError("attach(extractor, registry) must be called before setup().")
         return self._store
@@ -207,7 +208,7 @@ class PersonalizedDataModule(LightningDataModule):
 
     def _loader(self, pairs: Pairs, variant: Variant = "main") -> DataLoader[Item]:
         return DataLoader(
-            Questions(pairs, self._ready, variant),
+            Questions(pairs, self.store, variant),
             batch_size=self.eval_batch_size,
             collate_fn=Collate(self._known),
             num_workers=self.num_workers,
@@ -231,11 +232,11 @@ class PersonalizedDataModule(LightningDataModule):
     def _refuse_copies(self) -> None:
         """A test clip under another name is no test."""
         used = {
-            self._ready.clip_key(r): r for r in self.records if r.split != "test" and r.qa and self._good(r)
+            self.store.clip_key(r): r for r in self.records if r.split != "test" and r.qa and self._good(r)
         }
         for record in self.records:
             if record.split == "test" and self._good(record):
-                other = used.get(self._ready.clip_key(record))
+                other = used.get(self.store.clip_key(record))
                 if other is not None:
                     raise UserError(
                         f"test clips must differ from others: {record.id!r} is a copy of {other.split} clip "
@@ -269,12 +270,12 @@ class PersonalizedDataModule(LightningDataModule):
         new = []
         for record in records:
             with self._tolerant(record):
-                if (record, variant) not in self._ready:
+                if (record, variant) not in self.store:
                     new.append(record)
         shown = tqdm(new, f"{what} clips ({variant})", unit="clip", disable=not new or self._rank > 0)
         for record in shown:
             with self._tolerant(record):
-                self._ready.features(record, variant)
+                self.store.features(record, variant)
         if left_out := {i: why for i, why in self.bad_clips.items() if i not in before}:
             lines = "".join(f"\n  {i}: {why}" for i, why in left_out.items())
             self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{lines}")
