@@ -18,6 +18,7 @@ from tiny import CONFIG, LAPTOP, ROOT
 
 from pvchat import cli, lightning_cli
 from pvchat.checkpoints import read_adapter
+from pvchat.evaluation import CONTROLS
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.modules.attention import MoHAttention, ReMoHAttention
 
@@ -103,7 +104,7 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
         "environment",
     }
     metrics = json.loads((trained / "metrics.json").read_text())
-    controls = {"main", "text_only", "face_blanked", "base_model"}
+    controls = set(CONTROLS)
     assert {tuple(key.split("/"))[:2] for key in metrics} == {("test", c) for c in controls}
     assert all(isinstance(value, float) for value in metrics.values())
     assert {row["control"] for row in predictions(trained)} == controls
