@@ -1,7 +1,7 @@
 """The LightningModule on a tiny real task: it learns, moves what it should, repeats itself, saves little."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -231,6 +231,16 @@ def test_routers_and_rows_do_not_decay(tiny_corpus: Path) -> None:
     trainer = fit(module, data, limit_train_batches=1, max_epochs=1)
     decay = {g["name"]: g["weight_decay"] for g in trainer.optimizers[0].param_groups}
     assert decay == {"token_rows": 0, "qformer": 0.01, "router": 0, "lora": 0.01, "encoder_late": 0.01}
+
+
+def test_each_group_has_its_own_learning_rate(tiny_corpus: Path) -> None:
+    rates = LearningRates(1e-3, 2e-3, 3e-3, 4e-3, 5e-3)
+    module, log = make_module(learning_rates=rates, warmup_steps=0), Log()
+    fit(module, make_data(tiny_corpus, module), log, limit_train_batches=1, max_epochs=1)
+    assert log.rates == [pytest.approx(asdict(rates))]
+    optimizer = module.trainer.optimizers[0]
+    groups = {g["name"]: {id(p) for p in g["params"]} for g in optimizer.param_groups}
+    assert groups == {n: {id(p) for p in ps} for n, ps in module.chat.parameter_groups().items()}
 
 
 def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

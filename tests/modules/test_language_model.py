@@ -201,6 +201,17 @@ def test_gradient_checkpointing_changes_no_gradient(folder: Path) -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_adapters_learn_from_inputs_that_need_no_gradient(folder: Path, checkpointing: bool) -> None:
+    """Released bug 3: reentrant checkpointing gives them no gradient, since only the inputs are looked at."""
+    model = LanguageModel(
+        source=str(folder), lora=LoRA(rank=4), dtype="float32", gradient_checkpointing=checkpointing
+    )
+    disturb(model.train())
+    model.hidden(torch.randn(1, 5, model.width), torch.ones(1, 5).bool()).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.lora_parameters())
+
+
 def test_bf16_and_float32_agree_and_logits_are_float32(folder: Path) -> None:
     ids, mask = torch.randint(3, 259, (1, 8)), torch.ones(1, 8).bool()
     outputs = []

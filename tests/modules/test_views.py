@@ -223,7 +223,8 @@ def test_face_embeddings_are_centred_once_on_the_training_clips() -> None:
     rows = torch.cat([f["identity"].reshape(-1, 128).float() for f in features])
     assert torch.allclose(mean, rows.mean(0))
     assert torch.isclose(scale, 1 / rows.std(0).mean())
-    views.standardise(features[:1])  # a resumed or warm-started run keeps what it has
+    other = {"identity": torch.randn(9, 1, 128), "identity.mask": torch.ones(9).bool()}
+    views.standardise([other])  # a resumed or warm-started run keeps what it has
     assert torch.equal(views.identity.mean, mean)
     assert torch.equal(views.identity.scale, scale)
 
