@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import CONFIG, make_corpus
+from tiny import CONFIG, ROOT, make_corpus
 
 from pvchat.checkpoints import read_adapter, read_checkpoint
 
@@ -30,7 +30,7 @@ def command(folder: Path, corpus: Path, *arguments: str) -> tuple[list[str], dic
     environment = os.environ | {
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": "1",
     }
     return [sys.executable, "-m", "pvchat.cli", "fit", *arguments, f"--runs={folder}"], environment

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import CONFIG, make_corpus
+from tiny import CONFIG, ROOT, make_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, corpus: Path, *arguments: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
         "OMP_NUM_THREADS": "1",
