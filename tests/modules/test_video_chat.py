@@ -276,6 +276,11 @@ def test_text_only_sees_no_clip() -> None:
     scores = [chat.presence_scores(b, control="text_only") for b in (one, two)]
     assert torch.equal(*scores)
     assert not torch.equal(chat.presence_scores(one), chat.presence_scores(two))
+    prompt = chat.prompts.encode([Turn("Is <tom> here?")], with_video=False)
+    assert not any(prompt.visual)
+    embeds, attention = chat._questions(one, "text_only")  # nor an empty place for one
+    assert attention.all()
+    assert torch.equal(embeds, chat.language_model.embed(torch.tensor([prompt.input_ids])))
 
 
 def test_without_subject_tokens_nothing_of_the_person_is_used() -> None:

@@ -159,6 +159,22 @@ def test_blanking_covers_the_frame_where_the_face_was_missed() -> None:
     assert np.array_equal(painted[:, :, 60:], clip.frames[:, :, 60:])  # the head, not the scene
 
 
+def test_blanking_covers_doubtful_faces_that_the_views_do_not_show() -> None:
+    """A missed one would leak the answer to the control."""
+
+    class Doubtful(PaintedFaces):
+        """Is .75 sure of what it sees."""
+
+        def detect(self, frames: Frame, *, min_probability: float | None = None) -> list[list[Face]]:
+            least = self.min_probability if min_probability is None else min_probability
+            return [f if least <= 0.75 else [] for f in super().detect(frames)]
+
+    views, clip = build(faces=Doubtful()), scene((0,))
+    assert not views.extract(clip)["identity.mask"].any()
+    painted = views._blank(clip.frames)
+    assert not (painted[0, 10:34, 10:34] == (255, 0, 0)).all(-1).any()
+
+
 def test_fingerprint_names_what_features_depend_on() -> None:
     base = build().fingerprint
     assert build().fingerprint == base
