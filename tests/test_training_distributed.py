@@ -11,6 +11,8 @@ from tiny import CONFIG, ROOT, make_corpus
 
 pytestmark = pytest.mark.slow
 
+PATHS = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]  # this checkout first
+
 SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -45,7 +47,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, corpus: Path, *arguments: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, PATHS)),
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
         "OMP_NUM_THREADS": "1",
