@@ -75,6 +75,14 @@ class PersonalizedVideoChat(L.LightningModule):
         kept = self.trainable if "base_model" in self.controls else frozenset()
         self.initial = {n: p.detach().clone() for n, p in self.named_parameters() if n in kept}
 
+    def setup(self, stage: str) -> None:
+        precision = str(self.trainer.precision)
+        if precision not in ("32-true", "bf16-mixed", "16-mixed"):
+            raise UserError(
+                "what is trained stays float32: trainer.precision must be 32-true or a mixed one, got "
+                f"{precision}. Use bf16-mixed."
+            )
+
     def on_fit_start(self) -> None:
         """Face embeddings are centred on the training clips; a checkpoint loaded later brings its own."""
         self.chat.views.standardise(self.data.training_features())

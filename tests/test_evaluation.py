@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,6 +73,16 @@ def test_open_questions_are_compared_word_by_word() -> None:
     assert numbers["main/appearance_exact"] == 0.5
     assert "main/existence_questions" not in numbers
     assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
+
+
+def test_bleu_is_of_every_written_answer() -> None:
+    """Of existence questions too; what was only scored has none."""
+    other = said("A b c d.", None, type="general", reference="<tom> is wearing red.")
+    alone = summarise([other], threshold=0.0)
+    both = summarise([other, said(YES, "yes"), said(None, "no")], threshold=0.0)
+    assert alone["main/bleu1"] < both["main/bleu1"] < 1
+    assert summarise([said(YES, "yes")], threshold=0.0)["main/bleu4"] == pytest.approx(1)
+    assert "main/bleu1" not in summarise([said(None, "yes")], threshold=0.0)
 
 
 def test_a_question_about_two_counts_each_of_them() -> None:
@@ -188,3 +199,14 @@ def test_calibration_separates_what_it_is_shown(chat: VideoChat) -> None:
         return (right[truth].float().mean() + right[~truth].float().mean()).item() / 2
 
     assert balanced(threshold) >= max(balanced(float(v) - 1e-4) for v in values)
+
+
+def test_calibration_goes_by_what_is_asked() -> None:
+    """Not by whether anybody is there: of two persons on screen, one is asked about."""
+    chat = make_chat(("tom", "ann"))
+    batch = make_batch(chat, ("Is <tom> here?", YES), ("Is <ann> here?", "No, <ann> is not here."))
+    examples = [replace(e, presence={"tom": True, "ann": False}) for e in batch.examples]
+    shown = SimpleNamespace(presence_scores=lambda _: torch.tensor([2.0, -1.0]))
+    assert -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]
+    shown.presence_scores = lambda _: torch.tensor([-1.0, 2.0])  # the wrong way round
+    assert not -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]

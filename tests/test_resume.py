@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import CONFIG, make_corpus
+from tiny import CONFIG, ROOT, make_corpus
 
 from pvchat.checkpoints import read_adapter, read_checkpoint
 
 pytestmark = pytest.mark.slow
+
+PATHS = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]  # this checkout first
 
 LAMBDA = "objective.smooth_proximity.weight"
 # 2 epochs of 4 steps in the image stage, then 4 of 5 steps in the video stage; dropout is on
@@ -30,7 +32,7 @@ def command(folder: Path, corpus: Path, *arguments: str) -> tuple[list[str], dic
     environment = os.environ | {
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(filter(None, PATHS)),
         "OMP_NUM_THREADS": "1",
     }
     return [sys.executable, "-m", "pvchat.cli", "fit", *arguments, f"--runs={folder}"], environment

@@ -26,7 +26,7 @@ PHOTOS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 MAX_PX = 1280
 SAME_TIME_S = 1e-3  # decord keeps times in single precision
 SLACK_S = 0.5  # a time range may end this much after the clip: durations are rounded by hand
-REVISION = 1  # raise it when the same file and settings give other frames
+REVISION = 2  # raise it when the same file and settings give other frames
 
 
 def decode(
@@ -207,7 +207,9 @@ def _with_decord(path: Path, wanted: npt.NDArray[np.int64], times: Times) -> Fra
         if np.abs(stamps - stamps[0] - times).max() > SAME_TIME_S:
             return None
         distinct, positions = np.unique(wanted, return_inverse=True)
-        return np.asarray(reader.get_batch(distinct.tolist()).asnumpy()[positions])
+        frames = reader.get_batch(distinct.tolist()).asnumpy()[positions]  # turned, as the clip says
+        with av.open(str(path)) as container:
+            return _mirrored(frames, next(container.decode(_video_stream(path, container))))
     except Exception:  # its errors have no common class; PyAV has the last word and says what is wrong
         return None
 
@@ -240,4 +242,17 @@ def _seconds(frame: Any) -> float:
 def _upright(frame: Any) -> Frames:
     image = frame.to_ndarray(format="rgb24")
     turned = abs(frame.rotation) in (90, 180, 270)
-    return np.rot90(image, frame.rotation // 90) if turned else image
+    return _mirrored(np.rot90(image, frame.rotation // 90) if turned else image, frame)
+
+
+def _mirrored(turned: Frames, frame: Any) -> Frames:
+    """Images (.., H, W, 3), turned as the display matrix (a b; c d) of ``frame`` says, mirrored if it does.
+
+    The angle is taken from a and b, and c and d tell whether the image is mirrored along its other axis."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return turned
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    if a * d >= b * c:
+        return turned
+    return np.flip(turned, -3 if abs(a) > abs(b) else -2)

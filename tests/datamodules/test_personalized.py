@@ -61,6 +61,14 @@ def test_training_is_balanced_and_complete(corpus: Path, make_data: MakeData, ex
     assert {e.clip_id for e in examples} == {f"tom{n}" for n in range(3)} | {f"other{n}" for n in range(7)}
 
 
+def test_training_features_are_those_of_the_training_clips(
+    corpus: Path, make_data: MakeData, extractor: Any
+) -> None:
+    """Once each, and no other: clip n starts with grey level 10 n, and those for training come first."""
+    levels = [float(f["global"][0].mean()) for f in make_data(corpus, extractor).training_features()]
+    assert levels == pytest.approx([10 * n for n in range(10)], abs=3)
+
+
 def test_order_is_a_function_of_seed_and_epoch(corpus: Path, make_data: MakeData, extractor: Any) -> None:
     def order(seed: int, epoch: int, noise: int) -> list[str]:
         torch.manual_seed(noise)

@@ -6,6 +6,7 @@ import wave
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -100,6 +101,27 @@ def test_pyav_is_the_fallback(vfr: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         decode(vfr, num_frames=2, backend="decord")
 
 
+def test_a_decord_with_other_times_is_not_believed(vfr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many frames, but at a constant rate (and black): not those asked for."""
+
+    class Reader:
+        def __init__(self, path: str) -> None:
+            self.times = np.linspace(0, 3.3, 16)
+
+        def __len__(self) -> int:
+            return len(self.times)
+
+        def get_frame_timestamp(self, indices: range) -> np.ndarray:
+            return np.stack([self.times, self.times], 1)[: len(indices)]
+
+        def get_batch(self, indices: list[int]) -> SimpleNamespace:
+            return SimpleNamespace(asnumpy=lambda: np.zeros((len(indices), 32, 64, 3), np.uint8))
+
+    logging = SimpleNamespace(QUIET=0, set_level=lambda level: None)
+    monkeypatch.setitem(sys.modules, "decord", SimpleNamespace(VideoReader=Reader, logging=logging))
+    assert levels(decode(vfr, num_frames=16).frames) == sample_indices(16, 16)
+
+
 def test_widths_decord_cannot_copy(tmp_path: Path, write_video: WriteVideo) -> None:
     """decord refuses frames whose rows it pads; PyAV reads them."""
     path = write_video(tmp_path / "narrow.mp4", [15 * n for n in range(16)], size=(46, 30))
@@ -115,6 +137,14 @@ def test_formats_without_presentation_times(tmp_path: Path, write_video: WriteVi
     assert clip.times.tolist() == pytest.approx([0, 0.04, 0.08, 0.08])
 
 
+def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
+    """Pixel (x, y) is to be shown at (a x + c y, b x + d y)."""
+    data = path.read_bytes()
+    at = data.index(b"tkhd") + 44  # the matrix of the track header, 16.16 fixed point
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data[:at] + matrix + data[at + 36 :])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_rotation_metadata(
@@ -125,14 +155,32 @@ def test_rotation_metadata(
     lying[:16, :32] = 255  # top left is white
     path = write_video(tmp_path / "phone.mp4", [0] * 3, image=lying, size=(64, 32))
     sin, cos = {0: (0, 1), 90: (1, 0), 180: (0, -1), 270: (-1, 0)}[degrees]
-    data = path.read_bytes()
-    at = data.index(b"tkhd") + 44  # the matrix of the track header, 16.16 fixed point
-    matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(data[:at] + matrix + data[at + 36 :])
+    set_matrix(path, cos, sin, -sin, cos)
     frame = decode(path, num_frames=1, backend=backend).frames[0]
     upright = np.rot90(lying, -degrees // 90)
     assert frame.shape == upright.shape
     assert np.abs(frame.astype(int) - upright).mean() < 8
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("matrix", [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+def test_mirrored_metadata(
+    tmp_path: Path, write_video: WriteVideo, backend: video.Backend, matrix: tuple[int, int, int, int]
+) -> None:
+    """A front camera may write a mirrored image and how to mirror it back."""
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32], stored[16:, :32] = 255, 128
+    path = write_video(tmp_path / "selfie.mp4", [0] * 3, image=stored, size=(64, 32))
+    set_matrix(path, *matrix)
+    frames = decode(path, num_frames=2, backend=backend).frames
+    shown = {
+        (-1, 0, 0, 1): stored[:, ::-1],
+        (1, 0, 0, -1): stored[::-1],
+        (0, 1, 1, 0): stored.swapaxes(0, 1),
+        (0, -1, -1, 0): stored.swapaxes(0, 1)[::-1, ::-1],
+    }[matrix]
+    assert frames.shape == (2, *shown.shape)
+    assert np.abs(frames.astype(int) - shown).mean() < 8
 
 
 def test_photo_with_exif_orientation(tmp_path: Path) -> None:
