@@ -27,8 +27,8 @@ CAPTION = (
 OPEN = ("appearance", "action", "location", "general")
 LEARNED = 0.5
 OPEN_CAPTION = (
-    "What else was asked? there: share of answers that are word for word the truth about somebody on screen;\n"
-    "not there: share that say so instead of making something up. BLEU: likeness to the truth, phrases included."
+    "What else was asked? there: share of answers that are, word for word, the truth about who is on\n"
+    "screen; not there: share that say so and make nothing up. BLEU: likeness to the truth, phrases included."
 )
 
 
