@@ -11,7 +11,7 @@ from pvchat.synthesis.portraits import Portrait
 
 ONE_SUBJECT = 0.65
 """References of a subject are linked by distances below this. Wider than ``SAME_PERSON``: two photos of one
-person on different occasions may be further apart than that. Measured on 48 photos of ten people: 0 of 76
+person on different occasions may be further apart than that. Measured on 43 photos of ten people: 0 of 76
 pairs of one person are refused, 95% of single wrong photos among the right ones are."""
 
 Look = Sequence[Vector]
