@@ -21,9 +21,12 @@ def main(options: argparse.Namespace) -> None:
     run_dir = make_run(options.runs)
     try:
         print("A personalised model in five steps. Loading libraries (some seconds) ...", flush=True)
-        from pvchat.quickstart_steps import run_steps  # torch and all that
+        from pvchat.quickstart_files import own_files
 
-        run_steps(options, run_dir)
+        own = own_files(options.reference, options.negatives) if options.subject else None
+        from pvchat.quickstart_steps import run_steps  # takes longest to load
+
+        run_steps(options, own, run_dir)
     finally:
         remove_if_empty(run_dir)
 

@@ -11,16 +11,18 @@ from pvchat.assets import asset
 from pvchat.datamodules.manifest import Split
 from pvchat.datamodules.video import clip_times
 from pvchat.faces import FaceAnalyzer
-from pvchat.quickstart_files import OwnFiles, check_length, recording
+from pvchat.quickstart_files import OwnFiles, check_length, listed, recording
 from pvchat.quickstart_strangers import find_strangers, portraits_of
 from pvchat.synthesis.builder import RawClip
 from pvchat.synthesis.identities import default_negatives, passenger
-from pvchat.synthesis.likeness import check_one_person, look
+from pvchat.synthesis.likeness import Look, check_one_person, distance, look
 from pvchat.synthesis.portraits import Portrait, clip_portraits
 
 Portraits = dict[Split, list[Portrait]]
 TRAIN_UNTIL, VALIDATION_UNTIL = 0.5, 0.65
 """Parts of a recording: training, validation, test, as shares of its length."""
+SAME_PHOTO = 0.1
+"""Distance of face embeddings that two different photos of a person hardly ever have."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -76,6 +78,8 @@ def own_material(subject: str, files: OwnFiles, *, faces: FaceAnalyzer, face: in
         looks = [look(shot.portraits, faces) for shot in shots]
         check_one_person([shot.name for shot in shots], looks)
         bar.update(len(files.reference))
+        if recording(files.reference) is None:
+            notes += _easy(shots, looks)
         own = [vector for vectors in looks for vector in vectors]
         people = find_strangers(files.people, own, subject, faces, bar.update, notes)
     positives: Portraits = {
@@ -146,6 +150,21 @@ def _own_shots(
     train = [_Shot(f.name, cut(f, 4), ("train", "validation")) for f in files[:-kept]]
     test = [_Shot(f.name, cut(f, 4), ("test",), RawClip(f, subject)) for f in files[-kept:]]
     return [*train, *test], f"is learned from {_files(len(train))} and tested on {_files(kept)} more"
+
+
+def _easy(shots: Sequence[_Shot], looks: Sequence[Look]) -> list[str]:
+    """Says which photos of the test are, in another format or size, also in the training."""
+    pairs = [
+        f"{test.name} = {train.name}"
+        for test, test_look in zip(shots, looks, strict=True)
+        for train, train_look in zip(shots, looks, strict=True)
+        if test.splits == ("test",)
+        and "train" in train.splits
+        and distance(test_look, train_look) < SAME_PHOTO
+    ]
+    return [f"Nearly the same picture in test and training, which makes it easy: {listed(pairs)}."] * bool(
+        pairs
+    )
 
 
 def _files(count: int) -> str:

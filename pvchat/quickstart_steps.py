@@ -12,7 +12,7 @@ from pvchat.errors import UserError
 from pvchat.evaluation import Prediction
 from pvchat.faces import FaceAnalyzer
 from pvchat.lightning_cli import PVChatCLI, run
-from pvchat.quickstart_files import own_files
+from pvchat.quickstart_files import OwnFiles
 from pvchat.quickstart_material import Material, default_material, own_material
 from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
@@ -54,11 +54,10 @@ class Steps:
         print(f"\n[{self.done}/{len(STEPS)}] {text} (about {minutes} min left in all)", flush=True)
 
 
-def run_steps(options: argparse.Namespace, run_dir: Path) -> None:
-    """All five, for a request that was checked, into the folder ``run_dir``."""
+def run_steps(options: argparse.Namespace, own: OwnFiles | None, run_dir: Path) -> None:
+    """All five, into the folder ``run_dir``, with the user's ``own`` files or the built-in subject."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    own = own_files(options.reference, options.negatives) if options.subject else None
     steps = Steps()
     steps.begin("pretrained parts", "Pretrained parts: fetched on first use, then kept")
     prefetch([*ASSETS, *([] if own else ["carphone"])])

@@ -85,7 +85,7 @@ def test_a_failure_leaves_no_empty_run(tmp_path: Path, monkeypatch: pytest.Monke
     """Interrupted in the first steps; what a later step wrote is kept."""
     folders: list[Path] = []
 
-    def stopped(_: Any, run_dir: Path) -> None:
+    def stopped(_: Any, own: None, run_dir: Path) -> None:
         folders.append(run_dir)
         if len(folders) == 2:
             (run_dir / "config.yaml").touch()

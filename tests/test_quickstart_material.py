@@ -91,6 +91,17 @@ def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> Non
     assert material.notes == []
 
 
+def test_the_same_picture_under_another_name_is_told(tmp_path: Path, others: Path) -> None:
+    other_day = photo(tmp_path / "2.png", (200, 40, 70))
+    one, same = (photo(tmp_path / name, TOM) for name in ("1.png", "1.tiff"))
+    assert make(others, one, other_day, same).notes == [
+        "Nearly the same picture in test and training, which makes it easy: 1.tiff = 1.png."
+    ]
+    assert (
+        make(others, film(tmp_path / "x.mp4", *[TOM] * 4)).notes == []
+    )  # the story says it is one recording
+
+
 def test_references_of_two_people_are_refused(tmp_path: Path, others: Path) -> None:
     mixed = [photo(tmp_path / f"{n}.png", c, serial=n) for n, c in enumerate((TOM, ANN, TOM))]
     with pytest.raises(UserError, match=r"one person: the face of 1.png .* that of \d.png \(distance 2.26"):
