@@ -77,7 +77,8 @@ def split_of(material: Material) -> dict[str, str]:
 
 
 def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> None:
-    material = make(others, *(photo(tmp_path / f"{n}.png", TOM, serial=n) for n in range(3)))
+    days = [photo(tmp_path / f"{n}.png", (200, 40, 40 + 15 * n)) for n in range(3)]
+    material = make(others, *days)
     assert {split: [p.source_id for p in group] for split, group in material.positives.items()} == {
         "train": ["0", "1"],
         "validation": ["0", "1"],
