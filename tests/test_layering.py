@@ -31,7 +31,17 @@ TIERS = {
         "runs",
         "training",
     },
-    "commands": {"chat", "cli", "lightning_cli", "quickstart", "usage", "quickstart_material"},
+    "commands": {
+        "chat",
+        "cli",
+        "lightning_cli",
+        "quickstart",
+        "quickstart_files",
+        "quickstart_material",
+        "quickstart_steps",
+        "quickstart_strangers",
+        "usage",
+    },
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.
 SOCIABLE = {"contracts", "utilities", "training", "commands"}

@@ -288,9 +288,7 @@ class PersonalizedDataModule(LightningDataModule):
         except UserError as error:
             if self.on_bad_clip == "error":
                 where = f"{record.where}: " if record.where else ""
-                raise UserError(
-                    f"{where}{error} Repair it, or leave it out with on_bad_clip=skip."
-                ) from error
+                raise UserError(f"{where}{error} Or leave it out with on_bad_clip=skip.") from error
             self.bad_clips[record.id] = str(error)
 
     @property

@@ -224,7 +224,7 @@ def test_bad_clips_are_refused(corpus: Path, make_data: MakeData, extractor: Any
         make_data(corpus, extractor).setup("fit")
     (corpus.parent / "clips" / "tom1.mp4").rename(corpus.parent / "clips" / "tom0.mp4")
     (corpus.parent / "clips" / "tom1.mp4").write_bytes(b"")
-    message = r"^manifest.jsonl line 2: clip '\S*tom1.mp4' is empty \(0 bytes\)\. Repair it, or leave it out"
+    message = r"^manifest.jsonl line 2: clip '\S*tom1.mp4' is empty \(0 bytes\)\. Copy it again\. Or leave"
     with pytest.raises(UserError, match=message) as caught:
         make_data(corpus, extractor).setup("fit")
     assert "\n" not in str(caught.value)

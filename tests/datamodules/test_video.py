@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pvchat.datamodules import video
-from pvchat.datamodules.video import decode, sample_indices
+from pvchat.datamodules.video import clip_times, decode, is_photo, sample_indices
 from pvchat.errors import UserError
 
 WriteVideo = Callable[..., Path]
@@ -97,7 +97,7 @@ def test_decoders_agree(tmp_path: Path, write_video: WriteVideo, vfr: Path) -> N
 def test_pyav_is_the_fallback(vfr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", None)  # as if not installed
     assert levels(decode(vfr, num_frames=16).frames) == sample_indices(16, 16)
-    with pytest.raises(UserError, match=r"vfr.mp4' cannot be decoded by decord\."):
+    with pytest.raises(UserError, match=r"vfr.mp4' cannot be decoded by decord\. Use"):
         decode(vfr, num_frames=2, backend="decord")
 
 
@@ -276,15 +276,15 @@ def bad_file(kind: str, folder: Path, write_video: WriteVideo) -> Path:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("missing", "does not exist"),
-        ("folder", "is a folder, not a video or photo"),
-        ("empty", r"is empty \(0 bytes\)"),
-        ("text", r"is not a video that can be read \(Invalid data found .*\)"),
-        ("truncated", r"is truncated: \d\d of 100 frames are there"),
-        ("cut in a frame", "is truncated: 99 of 100 frames are there"),
-        ("no index", r"is not a video that can be read \(.*\)"),
-        ("no frames", r"(holds no frames|holds no video \(audio only, or damaged\))"),
-        ("audio only", r"holds no video \(audio only, or damaged\)"),
+        ("missing", r"does not exist\. Check the path"),
+        ("folder", r"is a folder, not a video or photo\. Name a file in it"),
+        ("empty", r"is empty \(0 bytes\)\. Copy it again"),
+        ("text", r"is not a video that can be read \(Invalid data found .*\)\. Save videos as mp4.*"),
+        ("truncated", r"is truncated: \d\d of 100 frames are there\. Copy or record it again"),
+        ("cut in a frame", r"is truncated: 99 of 100 frames are there\. Copy or record it again"),
+        ("no index", r"is not a video that can be read \(.*\)\. Save videos as mp4.*"),
+        ("no frames", r"(holds no frames|holds no video \(audio only, or damaged\))\. .*"),
+        ("audio only", r"holds no video \(audio only, or damaged\)\. Choose a file that shows a picture"),
     ],
 )
 def test_bad_files(tmp_path: Path, write_video: WriteVideo, kind: str, what: str) -> None:
@@ -313,6 +313,30 @@ def test_damaged_photo(tmp_path: Path) -> None:
         decode(cut, num_frames=2)
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.tiff", "a.webp", "a", "a.jfif"])
+def test_photos_of_any_format_and_name(tmp_path: Path, name: str) -> None:
+    format_ = {"": "png", ".jfif": "jpeg"}.get(Path(name).suffix)
+    Image.new("RGB", (8, 6), (255, 255, 255)).save(tmp_path / name, format=format_)
+    assert is_photo(tmp_path / name)
+    assert decode(tmp_path / name, num_frames=2).frames.shape == (2, 6, 8, 3)
+
+
+def test_what_moves_is_no_photo(tmp_path: Path, write_video: WriteVideo) -> None:
+    first, *others = (Image.new("L", (8, 6), level) for level in (0, 90, 255))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=100)
+    write_video(tmp_path / "film.mp4", [0, 60]).rename(tmp_path / "film")
+    (tmp_path / "notes").write_text("no picture")
+    assert not any(is_photo(tmp_path / name) for name in ("a.gif", "film", "notes", "missing"))
+    assert clip_times(tmp_path / "film").tolist() == pytest.approx([0, 0.04])
+    assert len(clip_times(tmp_path / "a.gif")) == 3
+
+
+def test_an_empty_file_is_called_so_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UserError, match=r"a.mp4' is empty \(0 bytes\)\. Copy it again"):
+        clip_times(tmp_path / "a.mp4")
+
+
 def test_sound_is_no_photo(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "sound.png"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -323,7 +347,7 @@ def test_sound_is_no_photo(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(9.0, None), (0.0, 9.0), (1.0, 0.5), (-1.0, 1.0)])
 def test_time_range_outside_the_clip(vfr: Path, start_s: float, end_s: float | None) -> None:
-    with pytest.raises(UserError, match=r"vfr.mp4' has no time range .*: it lasts 3\.\d\d s\."):
+    with pytest.raises(UserError, match=r"vfr.mp4' has no time range .*: it lasts 3\.\d\d s\. Choose"):
         decode(vfr, num_frames=2, start_s=start_s, end_s=end_s)
 
 
