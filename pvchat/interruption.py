@@ -28,8 +28,11 @@ class SignalListener:
 
     def start(self) -> None:
         self.received = None
-        if threading.current_thread() is threading.main_thread():  # no other may
-            self._before = {n: signal.signal(n, self._receive) for n in (signal.SIGINT, signal.SIGTERM)}
+        if threading.current_thread() is not threading.main_thread():
+            return  # no other may
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in jobs of a script
+                self._before[number] = signal.signal(number, self._receive)
 
     def stop(self) -> None:
         for number, handler in self._before.items():
