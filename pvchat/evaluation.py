@@ -100,7 +100,7 @@ def calibrate(chat: VideoChat, batches: Iterable[Batch]) -> float:
 
 
 def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[str, float]:
-    """Flat metrics ``{control}/{metric}``: existence questions (answers, scores), other questions, and BLEU of
+    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
     every written answer."""
     result: dict[str, float] = {}
     for control in CONTROLS:

@@ -17,8 +17,17 @@ FILES = sorted((ROOT / "pvchat").rglob("*.py"))
 
 # From the bottom up. A part is a file or a folder of pvchat/; it imports parts of lower tiers.
 TIERS = {
-    "contracts": {"__init__", "batch", "errors", "prompts", "routing", "stages", "subjects"},
-    "utilities": {"assets", "faces", "statistics"},
+    "contracts": {
+        "__init__",
+        "batch",
+        "errors",
+        "interruption",
+        "prompts",
+        "routing",
+        "stages",
+        "subjects",
+    },
+    "utilities": {"assets", "faces", "statistics", "usage"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {
@@ -32,6 +41,7 @@ TIERS = {
         "training",
     },
     "commands": {
+        "arguments",
         "chat",
         "cli",
         "lightning_cli",

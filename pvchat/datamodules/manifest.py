@@ -2,6 +2,7 @@
 
 Every fault is one sentence that names the line, so that a manifest can be written by hand."""
 
+import errno
 import json
 import math
 import os
@@ -203,7 +204,7 @@ def _is_flags(value: Any) -> bool:
 _TEXT: _Kind = ("a non-empty string", lambda v: isinstance(v, str) and bool(v.strip()))
 _NUMBER: _Kind = (
     "a finite number of seconds",
-    lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v),
+    lambda v: isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e9,
 )
 _VERSION: _Kind = (
     f"{SCHEMA_VERSION}, the only version this pvchat reads",
@@ -249,6 +250,13 @@ def _parse(line: str, where: str, folder: Path) -> Record:
         data = json.loads(line, parse_constant=refuse, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise _fault(where, f"not valid JSON: {error.msg} at column {error.colno}.") from error
+    except UserError:
+        raise
+    except (RecursionError, ValueError) as error:
+        what = (
+            "brackets are nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        )
+        raise _fault(where, f"not valid JSON: {what}.") from error
     if not isinstance(data, dict):
         raise _fault(where, f"each line must be a JSON object: got {line.strip()[:40]!r}.")
     _check_fields(data, _CLIP, _CLIP_OPTIONAL, where)
@@ -259,7 +267,20 @@ def _parse(line: str, where: str, folder: Path) -> Record:
         named = item.pop("subjects", None)
         qa.append(QA(**item, subjects=tuple(mentions(item["question"]) if named is None else named)))
     data["path"] = Path(os.path.abspath(folder / data["path"]))
+    if not _can_be_file(data["path"]):
+        raise _fault(where, f"path must be one that a file can have: got {str(data['path'])[-60:]!r}.")
     return Record(**data, qa=tuple(qa), where=where)
+
+
+def _can_be_file(path: Path) -> bool:
+    """False for a path that is too long or has a zero byte, which no later question survives."""
+    try:
+        path.stat()
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def _check_fields(
