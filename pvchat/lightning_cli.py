@@ -145,6 +145,9 @@ class PVChatCLI(LightningCLI):
 
     @rank_zero_only
     def after_fit(self) -> None:
+        config = self.config[self.subcommand]
+        if config.run_dir and not config.ckpt_path:
+            return  # whoever chose the folder knows it
         print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")
 
     @rank_zero_only

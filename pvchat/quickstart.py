@@ -4,7 +4,6 @@ What can be wrong with a request is looked for here, before the libraries that t
 
 import argparse
 import shutil
-import tempfile
 from pathlib import Path
 
 from pvchat.errors import UserError
@@ -32,7 +31,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def check_request(options: argparse.Namespace) -> None:
-    """Refuse half a request, files that are not there and numbers out of range."""
+    """Refuse half a request, and files that are not there."""
     given = {k: getattr(options, k) for k in ("subject", "reference", "negatives")}
     missing = [f"--{k}" for k, v in given.items() if not v]
     if 0 < len(missing) < 3:
@@ -42,10 +41,6 @@ def check_request(options: argparse.Namespace) -> None:
         )
     if options.face is not None and missing:
         raise UserError("--face chooses a face of your --reference: got none. Leave --face out.")
-    for name in ("face", "threads"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name} counts from 1: got {value}. Give a larger number, or leave it out.")
     if missing:
         return
     check_name(options.subject)
@@ -59,31 +54,13 @@ def check_request(options: argparse.Namespace) -> None:
 
 
 def make_run(runs: str) -> Path:
-    """A run folder that can be written to. Raises UserError."""
-    run_dir = None
-    try:
-        run_dir = new_run(runs, "quickstart")
-        with tempfile.TemporaryFile(dir=run_dir) as probe:
-            probe.write(b"\0" * 4096)
-            probe.flush()
-        free_mb = shutil.disk_usage(run_dir).free // 1_000_000
-        if free_mb < NEEDED_MB:
-            raise UserError(
-                f"a run needs {NEEDED_MB} MB: {free_mb} MB are free for {runs}. Make room, or choose another "
-                "disk with --runs DIR."
-            )
-    except OSError as error:
-        _remove(run_dir)
-        raise UserError(
-            f"--runs must be a folder that can be written: {runs} is not ({error.strerror}). "
-            "Choose another with --runs DIR."
-        ) from error
-    except UserError:
-        _remove(run_dir)
-        raise
-    return run_dir
-
-
-def _remove(run_dir: Path | None) -> None:
-    if run_dir is not None:
+    """A run folder with room for a run. Raises UserError."""
+    run_dir = new_run(runs, "quickstart")
+    free_mb = shutil.disk_usage(run_dir).free // 1_000_000
+    if free_mb < NEEDED_MB:
         remove_if_empty(run_dir)
+        raise UserError(
+            f"a run needs {NEEDED_MB} MB: {free_mb} MB are free for {runs}. Make room, or choose another "
+            "disk with --runs DIR."
+        )
+    return run_dir

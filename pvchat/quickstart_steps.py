@@ -16,7 +16,7 @@ from pvchat.quickstart_files import OwnFiles
 from pvchat.quickstart_material import Material, default_material, own_material
 from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
-from pvchat.runs import METRICS, PREDICTIONS, experiment_file
+from pvchat.runs import experiment_file
 from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
 from pvchat.synthesis.questions import QuestionCounts
 
@@ -116,5 +116,5 @@ def _show(cli: PVChatCLI, material: Material, run_dir: Path) -> None:
     print(f"\n{summary(cli.model.metrics)}")
     print(f"\n{material.story}\n")
     print(conversation(predictions, material.subject, colour=sys.stdout.isatty()))
-    print(f"\nRun folder: {run_dir} ({METRICS}, {PREDICTIONS}, head_activation.png, metrics.csv, ...)")
+    print(f"\nRun folder: {run_dir} ({', '.join(sorted(p.name for p in run_dir.iterdir()))})")
     print(f"Talk to it:  pvchat chat --run {run_dir} --clip FILE")

@@ -45,8 +45,6 @@ def test_whole_requests_pass(own: dict[str, str]) -> None:
         ({"--reference": "/no/tom.jpg"}, "--reference is a clip, photos .*: /no/tom.jpg does not exist"),
         ({"--negatives": "/no/others"}, "--negatives is a folder .*: /no/others is none"),
         ({"--subject": "<x>"}, "a subject name is 1-40 letters"),
-        ({"--face": "0"}, "--face counts from 1: got 0"),
-        ({"--threads": "-1"}, "--threads counts from 1: got -1"),
     ],
 )
 def test_refusals(own: dict[str, str], changes: dict[str, str | None], message: str) -> None:
@@ -62,7 +60,7 @@ def test_a_face_needs_a_reference() -> None:
 
 def test_the_run_folder_is_tried_out_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"--runs must be a folder .*/file/x is not \(.+\)\. Choose another"):
+    with pytest.raises(UserError, match=r"/file/x/quickstart/.* cannot be written: Not a directory"):
         quickstart.make_run(str(tmp_path / "file" / "x"))
 
     def full(**_: Any) -> None:
@@ -70,7 +68,7 @@ def test_the_run_folder_is_tried_out_first(tmp_path: Path, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr("tempfile.TemporaryFile", full)
-        with pytest.raises(UserError, match=r"is not \(No space left on device\)"):
+        with pytest.raises(UserError, match="cannot be written: No space left on device"):
             quickstart.make_run(str(tmp_path / "runs"))
     usage = namedtuple("usage", "free")
     with monkeypatch.context() as patch:
