@@ -126,7 +126,7 @@ def _quickstart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")
     parser.add_argument("--threads", type=_whole(1), help="CPU threads (default: all cores)")
     parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
-    parser.set_defaults(module="pvchat.quickstart")
+    parser.set_defaults(module="pvchat.quickstart.request")
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:

@@ -139,7 +139,7 @@ def test_an_interrupt_is_no_crash(
 @pytest.mark.parametrize(
     ("arguments", "module"),
     [
-        (["quickstart"], "pvchat.quickstart"),
+        (["quickstart"], "pvchat.quickstart.request"),
         (["chat", "--run", "x", "--clip", "y"], "pvchat.chat"),
         (["assets"], "pvchat.assets.command"),
     ],

@@ -46,11 +46,6 @@ TIERS = {
         "cli",
         "lightning_cli",
         "quickstart",
-        "quickstart_files",
-        "quickstart_material",
-        "quickstart_steps",
-        "quickstart_strangers",
-        "usage",
     },
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pvchat import quickstart
 from pvchat.cli import build_parser
 from pvchat.errors import UserError
+from pvchat.quickstart import request as quickstart
 
 
 def request(*arguments: str) -> argparse.Namespace:
@@ -29,7 +29,7 @@ def own(tmp_path: Path) -> dict[str, str]:
 
 def test_nothing_heavy_is_loaded_first() -> None:
     heavy = "{'torch', 'lightning', 'transformers', 'av', 'skimage'}"
-    code = f"import sys, pvchat.quickstart; assert not {heavy} & set(sys.modules), sys.modules.keys()"
+    code = f"import sys, pvchat.quickstart.request; assert not {heavy} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -89,7 +89,7 @@ def test_a_failure_leaves_no_empty_run(tmp_path: Path, monkeypatch: pytest.Monke
             (run_dir / "config.yaml").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pvchat.quickstart_steps.run_steps", stopped)
+    monkeypatch.setattr("pvchat.quickstart.steps.run_steps", stopped)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             quickstart.main(request("--runs", str(tmp_path)))

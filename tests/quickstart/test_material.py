@@ -11,8 +11,8 @@ from PIL import Image
 
 from pvchat.errors import UserError
 from pvchat.faces import Face, FaceAnalyzer, Frame, Vector
-from pvchat.quickstart_files import own_files
-from pvchat.quickstart_material import Material, own_material
+from pvchat.quickstart.files import own_files
+from pvchat.quickstart.material import Material, own_material
 from pvchat.synthesis.likeness import ONE_SUBJECT, alike, look
 from pvchat.synthesis.portraits import photo_portraits
 from pvchat.synthesis.writing import write_video

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pvchat.errors import UserError
-from pvchat.quickstart_files import check_length, listed, own_files, recording
+from pvchat.quickstart.files import check_length, listed, own_files, recording
 from pvchat.synthesis.writing import write_video
 
 

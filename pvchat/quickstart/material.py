@@ -11,8 +11,8 @@ from pvchat.assets import asset
 from pvchat.datamodules.manifest import Split
 from pvchat.datamodules.video import clip_times
 from pvchat.faces import FaceAnalyzer
-from pvchat.quickstart_files import OwnFiles, check_length, listed, recording
-from pvchat.quickstart_strangers import find_strangers, portraits_of
+from pvchat.quickstart.files import OwnFiles, check_length, listed, recording
+from pvchat.quickstart.strangers import find_strangers, portraits_of
 from pvchat.synthesis.builder import RawClip
 from pvchat.synthesis.identities import default_negatives, passenger
 from pvchat.synthesis.likeness import Look, check_one_person, distance, look

@@ -7,7 +7,7 @@ from pathlib import Path
 from pvchat.datamodules.video import is_photo
 from pvchat.errors import UserError
 from pvchat.faces import SAME_PERSON, FaceAnalyzer, Vector
-from pvchat.quickstart_files import LEAST_PEOPLE, listed
+from pvchat.quickstart.files import LEAST_PEOPLE, listed
 from pvchat.synthesis.likeness import alike, distance, look
 from pvchat.synthesis.portraits import FaceChoiceError, Portrait, clip_portraits, photo_portraits
 

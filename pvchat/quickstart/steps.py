@@ -12,8 +12,8 @@ from pvchat.errors import UserError
 from pvchat.evaluation import Prediction
 from pvchat.faces import FaceAnalyzer
 from pvchat.lightning_cli import PVChatCLI, run
-from pvchat.quickstart_files import OwnFiles
-from pvchat.quickstart_material import Material, default_material, own_material
+from pvchat.quickstart.files import OwnFiles
+from pvchat.quickstart.material import Material, default_material, own_material
 from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
 from pvchat.runs import experiment_file

@@ -20,10 +20,10 @@ def main(options: argparse.Namespace) -> None:
     run_dir = make_run(options.runs)
     try:
         print("A personalised model in five steps. Loading libraries (some seconds) ...", flush=True)
-        from pvchat.quickstart_files import own_files
+        from pvchat.quickstart.files import own_files
 
         own = own_files(options.reference, options.negatives) if options.subject else None
-        from pvchat.quickstart_steps import run_steps  # takes longest to load
+        from pvchat.quickstart.steps import run_steps  # takes longest to load
 
         run_steps(options, own, run_dir)
     finally:
