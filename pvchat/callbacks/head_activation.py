@@ -10,10 +10,8 @@ from torch import Tensor
 from pvchat.batch import Batch
 from pvchat.reporting.heatmap import plot_head_activation
 from pvchat.routing import Routing
-from pvchat.runs import write_json
+from pvchat.runs import HEAD_MAP, write_json
 from pvchat.training import PersonalizedVideoChat
-
-FILE = "head_activation"
 
 
 class HeadActivationMap(L.Callback):
@@ -62,16 +60,16 @@ class HeadActivationMap(L.Callback):
             for key, present in (("present", True), ("absent", False))
         }
         folder = Path(trainer.default_root_dir)
-        write_json(folder / f"{FILE}.json", maps)
+        write_json(folder / f"{HEAD_MAP}.json", maps)
         plot_head_activation(
             maps["present"],
             maps["absent"],
-            folder / f"{FILE}.png",
+            folder / f"{HEAD_MAP}.png",
             num_shared_heads=self._num_shared_heads,
         )
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
-                logger.log_image(key="test/head_activation", images=[str(folder / f"{FILE}.png")])
+                logger.log_image(key="test/head_activation", images=[str(folder / f"{HEAD_MAP}.png")])
 
 
 def _per_clip(routing: Routing) -> Tensor:

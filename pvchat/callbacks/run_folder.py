@@ -13,6 +13,7 @@ from pvchat.runs import (
     ADAPTER,
     ANSWERS,
     CONFIG,
+    HEAD_MAP,
     METRICS,
     PREDICTIONS,
     RECORD,
@@ -27,13 +28,18 @@ from pvchat.training import PersonalizedVideoChat
 
 class RunFolder(L.Callback):
     """Writes into ``path``, once the run really begins: one that is refused leaves nothing. ``config`` is the
-    resolved YAML. A run that is resumed or tested later keeps its config; its record is added to."""
+    resolved YAML. A run that is tested later keeps its config, its record is added to. One that trains on
+    loses the test of what it was before."""
 
     def __init__(self, path: Path, *, config: str) -> None:
         self.path, self.config = path, config
         self.record: dict[str, Any] = {"started": _now(), "environment": environment()}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            for name in (METRICS, PREDICTIONS, ANSWERS, f"{HEAD_MAP}.json", f"{HEAD_MAP}.png"):
+                (self.path / name).unlink(missing_ok=True)
+            write_text(self.path / CONFIG, self.config)
         self._begin(trainer, pl_module)
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -63,6 +69,7 @@ class RunFolder(L.Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
+        self._begin(trainer, pl_module)  # a run that was resumed with no step left has not begun
         if trainer.is_global_zero:
             save_adapter(
                 self.path / ADAPTER,

@@ -99,6 +99,7 @@ class PersonalizedDataModule(LightningDataModule):
                     f"every existence question of the training clips is answered {polarities.pop()}: "
                     "the model cannot learn who the subject is. Add clips for the other answer."
                 )
+            self._say_what_is_missing()
         if stage in ("fit", "validate") and self._has("validation"):
             self._examples(("validation",))
         if stage == "test":
@@ -228,6 +229,23 @@ class PersonalizedDataModule(LightningDataModule):
             if example.type == "existence":
                 asked.setdefault(record.id, []).append((record, example))
         return [pairs[n % len(pairs)] for n, pairs in enumerate(asked.values())]
+
+    def _say_what_is_missing(self) -> None:
+        """What a training can do without, but will be missed: test clips, and views of the subject."""
+        if absent := [r.path for r in self.records if r.split == "test" and not r.path.exists()]:
+            self._say(f"{len(absent)} test clips do not exist, a test will refuse them: {_listed(absent)}.")
+        shown = [r for r in self.records if r.split in TRAINED and r.qa and any(r.presence.values())]
+        empty = [
+            r.id
+            for r in shown
+            if r.id not in self.bad_clips
+            and any(k.endswith(".mask") and not m.any() for k, m in self.store.features(r, "main").items())
+        ]
+        if empty:
+            self._say(
+                f"{len(empty)} of {len(shown)} training clips with a subject show no face: {_listed(empty)}. "
+                "Replace them, or leave them out."
+            )
 
     def _refuse_copies(self) -> None:
         """A test clip under another name is no test."""

@@ -40,7 +40,22 @@ def summary(metrics: Mapping[str, float], *, split: str = "test") -> str:
         if f"{split}/{control}/presence_auc" in metrics
     ]
     presence = f"{CAPTION}\n\n{render_table(['control', *COLUMNS, 'what it is'], rows, digits=2)}"
-    return "\n\n".join([presence, *_open_questions(metrics, f"{split}/main")])
+    where = f"{split}/main"
+    return "\n\n".join([presence, *_counts(metrics, where), *_open_questions(metrics, where)])
+
+
+def _counts(metrics: Mapping[str, float], where: str) -> list[str]:
+    """How many answers that was, and what became of one subject asked for while another is on screen."""
+    asked = metrics.get(f"{where}/existence_questions")
+    if asked is None:
+        return []
+    text = f"{asked:.0f} questions"
+    if (unparsed := metrics.get(f"{where}/presence_unparsed")) is not None:
+        text += f", of whose written answers {unparsed:.0f} say neither yes nor no"
+    told = [f"{text}."]
+    if (beside := metrics.get(f"{where}/presence_accuracy_no_beside_another")) is not None:
+        told.append(f"Asked for one subject while another is on screen, it says no to {beside:.0%}.")
+    return ["\n".join(told)]
 
 
 def _open_questions(metrics: Mapping[str, float], where: str) -> list[str]:

@@ -109,3 +109,31 @@ def test_a_later_test_adds_to_the_record_and_keeps_the_config(
     after = record_of(folder)
     assert after["started"] == before["started"]
     assert after["fitted"] == before["fitted"]
+
+
+def test_training_on_drops_the_test_of_what_it_was(
+    run: tuple[PersonalizedVideoChat, Path], tiny_corpus: Path
+) -> None:
+    """And the config says what was trained."""
+    _, folder = run
+    module = make_module(controls=("main",))
+    data = make_data(tiny_corpus, module, stages=make_plan(1, 0))
+    fit(module, data, RunFolder(folder, config="name: longer\n"))
+    left = {p.name for p in folder.iterdir()}
+    assert not left & {"metrics.json", "predictions.jsonl", "head_activation.png"}
+    assert (folder / "config.yaml").read_text() == "name: longer\n"
+
+
+def test_a_run_resumed_with_no_step_left_keeps_its_record(
+    run: tuple[PersonalizedVideoChat, Path],
+) -> None:
+    """Nothing is trained, so nothing starts, but the end of the fit is written."""
+    module, folder = run
+    before = record_of(folder)
+    callback = RunFolder(folder, config="name: x\n")
+    callback.on_fit_end(module.trainer, module)
+    after = record_of(folder)
+    assert {k: v for k, v in after.items() if k != "fitted"} == {
+        k: v for k, v in before.items() if k != "fitted"
+    }
+    assert (folder / "metrics.json").is_file()

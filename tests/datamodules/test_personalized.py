@@ -400,3 +400,30 @@ def test_real_people(media: Path, make_data: MakeData, extractor: Any, tmp_path:
     assert extractor.calls == 5
     assert data.bad_clips == {}
     assert {e.clip_id for e in asked(data.epoch_loader(1))} == {"d12", "d18", "photo"}
+
+
+def test_a_missing_test_clip_is_said_before_training(
+    corpus: Path, make_data: MakeData, extractor: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = next(r for r in read_manifest(corpus) if r.split == "test").path
+    gone.unlink()
+    make_data(corpus, extractor).setup("fit")
+    assert f"1 test clips do not exist, a test will refuse them: {gone}." in capsys.readouterr().err
+
+
+def test_subjects_without_a_face_are_named(
+    corpus: Path, make_data: MakeData, extractor: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Faceless:
+        fingerprint = "faceless"
+
+        def __call__(self, clip: Any, *, blank_faces: bool = False) -> Any:
+            shown = extractor(clip, blank_faces=blank_faces)
+            return shown | {"face": torch.zeros(3, 1, 2), "face.mask": torch.zeros(3, dtype=torch.bool)}
+
+    data = make_data(corpus, Faceless())
+    data.setup("fit")
+    count = sum(r.split == "train" and any(r.presence.values()) for r in data.records)
+    assert f"{count} of {count} training clips with a subject show no face" in capsys.readouterr().err
+    make_data(corpus, extractor).setup("fit")
+    assert "show no face" not in capsys.readouterr().err

@@ -49,3 +49,11 @@ def test_nothing_is_said_against_what_was_learned() -> None:
 def test_another_split() -> None:
     renamed = {key.replace("test/", "validation/"): value for key, value in (PRESENCE | OPEN).items()}
     assert summary(renamed, split="validation") == summary(PRESENCE | OPEN)
+
+
+def test_how_many_and_one_beside_another() -> None:
+    numbers = {"existence_questions": 12.0, "presence_unparsed": 1.0, "presence_auc": 0.9}
+    numbers["presence_accuracy_no_beside_another"] = 0.75
+    text = summary({f"test/main/{name}": value for name, value in numbers.items()})
+    assert "12 questions, of whose written answers 1 say neither yes nor no." in text
+    assert "Asked for one subject while another is on screen, it says no to 75%." in text
