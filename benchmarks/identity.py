@@ -39,8 +39,6 @@ METRICS = {
     "answers": "test/main/presence_balanced_accuracy",
     "AUC": "test/main/presence_auc",
 }
-# who is who needs more than who is known: the laptop preset's presence loss, and twice the epochs
-TWO = ("--model.objective.init_args.presence=pvchat.losses.PresenceLoss", "--stages.video.epochs=4")
 CONTROLS = ("text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject")
 Values = Mapping[str, Sequence[float]]
 
@@ -96,7 +94,7 @@ def _cells(setting: str, manifests: Mapping[tuple[str, int], Path]) -> list[Cell
     if setting in ("identity", "laptop", "talking"):
         variants["remoh"] = ([], [])
     elif setting == "pairs":
-        variants["remoh"] = ([], [f"--model.controls=[main,{','.join(CONTROLS)}]", *TWO])
+        variants["remoh"] = ([], [f"--model.controls=[main,{','.join(CONTROLS)}]"])
     elif setting == "appearance":
         appearance = bench / "appearance.yaml"
         for kind in ATTENTION:
