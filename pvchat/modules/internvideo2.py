@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pvchat.errors import UserError
+from pvchat.modules.published.checkpoint_folders import open_checkpoint
+from pvchat.modules.published.filling import fill
+from pvchat.modules.published.key_table import ENCODER
 from pvchat.modules.video_encoder import VideoEncoder
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet
@@ -169,6 +172,38 @@ class InternVideo2(VideoEncoder):
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(tokens.device.type, self.dtype)
+
+
+class PretrainedInternVideo2(InternVideo2):
+    """The encoder of a published checkpoint: ``source`` is its folder, or what ``import-checkpoint`` wrote.
+
+    The released fine-tuning unfreezes the second half, 20 blocks, and drops no path."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        num_late_blocks: int = 20,
+        drop_path: float = 0.0,
+        gradient_checkpointing: bool = True,
+        dtype: Literal["float32", "bfloat16"] = "bfloat16",
+    ) -> None:
+        folder = open_checkpoint(source)
+        with torch.device("meta"):
+            super().__init__(
+                width=folder.sizes.encoder_width,
+                num_blocks=folder.sizes.encoder_blocks,
+                num_heads=folder.sizes.encoder_heads,
+                mlp_width=folder.sizes.encoder_mlp,
+                patch_px=folder.sizes.patch_px,
+                image_px=folder.sizes.image_px,
+                num_frames=folder.sizes.num_frames,
+                drop_path=drop_path,
+                num_late_blocks=num_late_blocks,
+                gradient_checkpointing=gradient_checkpointing,
+                dtype=dtype,
+            )
+        fill(self, folder, prefix=ENCODER, parts=("encoder",))
 
 
 class Block(nn.Module):

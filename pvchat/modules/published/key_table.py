@@ -16,6 +16,9 @@ ENCODER, QFORMER, BASE = "views.encoder.", "qformer.", "language_model.base."
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head")
 
 
+NAME = "internvideo2-chat-8b-hd"
+
+
 @dataclass(frozen=True)
 class PublishedSizes:
     """The published sizes; tests pass smaller ones."""
@@ -75,6 +78,17 @@ def key_table(sizes: PublishedSizes | None = None) -> list[PublishedKey]:
     """All published tensors, each once, part after part (1,590 of 8,471,368,960 numbers)."""
     sizes = sizes or PublishedSizes()
     return [*_encoder(sizes), *_bridge(sizes), *_language_model(sizes), *_unused(sizes)]
+
+
+def part_of(ours: str) -> Part | None:
+    """Which part a tensor of our model belongs to by its name; None for what is only ours."""
+    if ours.startswith(ENCODER):
+        return "encoder"
+    if ours.startswith(BASE):
+        return "lora" if ".lora_" in ours else "language_model"
+    if ours.startswith((QFORMER, "project_up.")) and ".router." not in ours and "personal_" not in ours:
+        return "bridge"
+    return "unused" if ours.startswith(UNUSED) else None
 
 
 def _encoder(s: PublishedSizes) -> Iterator[PublishedKey]:
