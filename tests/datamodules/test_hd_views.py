@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pvchat.datamodules.hd_views import hd_views
-from pvchat.datamodules.video import sample_indices
+from pvchat.datamodules.video import decode, sample_indices
 from pvchat.errors import UserError
 
 GOLDEN = load_file(Path(__file__).parent.parent / "golden" / "internvideo2.safetensors")
@@ -27,6 +27,12 @@ def test_frames_and_views_equal_the_public_loader() -> None:
     clip = ((noise("clip", 9, 20, 34, 3) + 1) * 127.5).round().to(torch.uint8).permute(0, 3, 1, 2)
     views = hd_views(clip[sample_indices(9, 8, "middle")], view_px=14)
     torch.testing.assert_close((views / 255 - MEAN) / STD, GOLDEN["views"], atol=1e-5, rtol=0)
+
+
+def test_a_real_clip_equals_the_public_loader(media: Path) -> None:
+    clip = decode(media / "talking" / "d0.mp4", num_frames=8, frame_policy="middle", max_px=None)
+    views = hd_views(torch.from_numpy(clip.frames).permute(0, 3, 1, 2), view_px=14)
+    torch.testing.assert_close((views[:, ::2] / 255 - MEAN) / STD, GOLDEN["clip"], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(360, 640), (640, 360), (50, 50), (224, 448)])

@@ -1,9 +1,9 @@
 """Makes ``internvideo2.safetensors``: what the public vision encoder and video loader answer.
 
-    python tests/golden/make_internvideo2.py CHECKOUT
+    python tests/golden/make_internvideo2.py CHECKOUT CLIP
 
 CHECKOUT is a folder with the code of OpenGVLab/InternVideo2_chat_8B_HD: ``modeling_internvideo2_vit.py`` and
-``demo.py``. Needs timm; nothing of that code is kept here.
+``demo.py``. CLIP is talking/d0.mp4 of $PVCHAT_MEDIA. Needs timm and decord. None of that code is kept here.
 """
 
 import ast
@@ -24,7 +24,7 @@ SMALL = {"embed_dim": 32, "num_heads": 4, "depth": 4, "img_size": 28, "num_frame
 WIDE = {"embed_dim": 1408, "num_heads": 16, "depth": 2, "img_size": 28, "num_frames": 4}
 
 
-def main(checkout: Path) -> None:
+def main(checkout: Path, clip: Path) -> None:
     public = load(checkout / "modeling_internvideo2_vit.py")
     torch.Tensor.cuda = lambda self, *_: self  # type: ignore[method-assign]  # positions are moved in vain
     golden: dict[str, Tensor] = {}
@@ -39,6 +39,7 @@ def main(checkout: Path) -> None:
         golden["wide.4"] = norm(wide(video(1, 4)))
     loader = functions(checkout / "demo.py", "get_index", "HD_transform_no_padding", "load_video")
     golden["views"] = views(loader)
+    golden["clip"] = views_of_file(loader, clip)
     golden["indices"] = torch.tensor([loader["get_index"](n, 8).tolist() for n in range(1, 400)]).short()
     save_file(golden, Path(__file__).parent / "internvideo2.safetensors", metadata={"source": "public code"})
 
@@ -88,6 +89,16 @@ def views(loader: dict[str, Any]) -> Tensor:
     return found.squeeze(0)
 
 
+def views_of_file(loader: dict[str, Any], clip: Path) -> Tensor:
+    """The same of a real clip, of which every other frame is kept: (3, 4, 3, 14, 14)."""
+    import decord
+
+    decord.bridge.set_bridge("torch")
+    loader.update(decord=decord, VideoReader=decord.VideoReader, cpu=decord.cpu)
+    found: Tensor = loader["load_video"](str(clip), num_segments=8, resolution=14)
+    return found.squeeze(0)[:, ::2].contiguous()
+
+
 def load(path: Path) -> ModuleType:
     sys.modules.setdefault("einops", ModuleType("einops")).__dict__.setdefault("rearrange", None)
     spec = importlib.util.spec_from_file_location("public", path)
@@ -122,4 +133,4 @@ def rate(block: Any) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
