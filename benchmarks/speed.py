@@ -55,6 +55,15 @@ def main() -> None:
     for stage in ("image", "video"):
         pairs = zip(seconds[stage, False], seconds[stage, True], strict=True)
         ratio = [without / cached for without, cached in pairs]
+        epoch = 0 if stage == "image" else cli.datamodule.stages.image.epochs
+        count = cli.datamodule.steps_per_epoch(epoch)
+        whole = [count * statistics.median(seconds[stage, cached]) for cached in (False, True)]
+        rows.append(
+            [
+                f"epoch of the {stage} stage, {count} such steps: without, with caches",
+                f"{whole[0]:.0f} s, {whole[1]:.0f} s",
+            ]
+        )
         rows.append([f"epoch of the {stage} stage, without over with caches", _spread(ratio, "times")])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1e9 if platform.system() == "Darwin" else 1e6
@@ -92,7 +101,7 @@ def _prepare(cli: PVChatCLI, cache: Path) -> float:
 def _steps(cli: PVChatCLI, repeats: int, steps: int) -> dict[tuple[StageName, bool], list[float]]:
     """Seconds a step for (stage, cached), one value a repeat, measured in turn."""
     module, data = cli.model.train(), cli.datamodule
-    kept = data._ready
+    kept = data.store
     none = NoStore(
         kept.frames.root.parent, extractor=kept.extractor, settings=kept.settings, keep_frames=False
     )
@@ -118,7 +127,7 @@ def _steps(cli: PVChatCLI, repeats: int, steps: int) -> dict[tuple[StageName, bo
 
 def _step(module: PersonalizedVideoChat, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     out = module.chat(batch)
-    module.objective(out.logits, out.labels, out.first, out.routings).total.backward()
+    module.objective(out.logits, out.labels, out.first, out.routings, out.presence).total.backward()
     optimizer.step()
     optimizer.zero_grad()
 

@@ -1,6 +1,7 @@
 """``pvchat chat``: a conversation about a clip with streamed answers."""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -27,7 +28,7 @@ class Conversation:
 
     def ask(self, text: str) -> Iterator[str]:
         """Stream the answer; plain names of subjects are understood as the subjects."""
-        question = self.model.chat.registry.link(text)
+        question = self.model.chat.registry.link(text.encode(errors="replace").decode())
         batch = self.model.batch(self.features, question)
         pieces: list[str] = []
         for piece in self.model.chat.stream(
@@ -40,7 +41,7 @@ class Conversation:
 
 def main(options: argparse.Namespace) -> None:
     conversation = Conversation(load_run(options.run), options.clip, max_new_tokens=options.max_new_tokens)
-    if options.ask:
+    if options.ask is not None:
         _say(conversation.ask(options.ask))
         return
     names = ", ".join(conversation.model.chat.registry.names)
@@ -53,8 +54,11 @@ def _obey(conversation: Conversation, line: str) -> None:
     command, _, argument = line.partition(" ")
     try:
         if command == "/clip":
-            conversation.show(argument.strip())
-            print(f"Now watching {argument.strip()}.")
+            clip = _unquoted(argument.strip())
+            if not clip:
+                raise UserError("give a file: /clip FILE")
+            conversation.show(clip)
+            print(f"Now watching {clip}.")
         elif command == "/reset":
             conversation.turns = []
             print("History forgotten.")
@@ -66,7 +70,15 @@ def _obey(conversation: Conversation, line: str) -> None:
         print(f"error: {error}", file=sys.stderr)
 
 
+def _unquoted(text: str) -> str:
+    """Names with spaces are often quoted, as in a shell; here they need not be."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted else text
+
+
 def _lines() -> Iterator[str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a stray byte must not end the conversation
     while True:
         try:
             line = input("> " if sys.stdin.isatty() else "").strip()

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from pvchat.errors import UserError
+from pvchat.errors import UserError, writing
 
 FORMAT = 1
 STAMP = "pvchat"  # key of our record in a Lightning checkpoint
@@ -40,7 +40,7 @@ def fill_checkpoint(
     """Check a trimmed checkpoint against ``module`` and complete it with the module's own frozen weights;
     for ``on_load_checkpoint``. Raises UserError if it belongs to another base or does not fit."""
     stamp = checkpoint.get(STAMP)
-    if stamp is None:
+    if not isinstance(stamp, dict):
         raise UserError("a checkpoint to resume was written by pvchat fit: this one has no pvchat record.")
     _check_record(stamp, "checkpoint", base_fingerprint)
     own = module.state_dict()
@@ -70,11 +70,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UserError(f"a checkpoint is a file: {path} is none. Give runs/NAME/ID/checkpoints/last.ckpt.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and runtime errors alike
         raise UserError(
             f"cannot read the checkpoint {path}: it is damaged or not a checkpoint. Use an older one."
         ) from error
+    if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
+        raise UserError(f"a checkpoint holds a state_dict: {path} does not. Use one of pvchat fit.")
+    return found
 
 
 def save_adapter(folder: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -85,18 +88,23 @@ def save_adapter(folder: str | Path, state: Mapping[str, Tensor], metadata: Mapp
     if missing := {"subjects", "base_fingerprint"} - metadata.keys():
         raise ValueError(f"adapter metadata needs {sorted(missing)}.")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     weights = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
     record = {"format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest(), **metadata}
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     partial = {name: folder / f".{name}.{os.getpid()}" for name in (WEIGHTS, RECORD)}
-    for name, content in ((WEIGHTS, weights), (RECORD, text.encode())):
-        with partial[name].open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    for name, path in partial.items():
-        path.replace(folder / name)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, content in ((WEIGHTS, weights), (RECORD, text.encode())):
+                with partial[name].open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for name, path in partial.items():
+                path.replace(folder / name)
+        finally:
+            for path in partial.values():
+                path.unlink(missing_ok=True)
 
 
 def read_adapter(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -107,8 +115,10 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]
         weights = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"an adapter is a folder with {WEIGHTS} and {RECORD}: {folder} is none.") from error
-    except ValueError as error:
-        raise UserError(f"cannot read {folder / RECORD}: it is damaged. Save or copy it again.") from error
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not isinstance(record.get("subjects"), list):
+        raise UserError(f"cannot read {folder / RECORD}: it is damaged. Save or copy it again.")
     if record.get("sha256") != hashlib.sha256(weights).hexdigest():
         raise UserError(
             f"{folder / WEIGHTS} is damaged: its digest is not the one in {RECORD}. Save or copy it again."
@@ -146,9 +156,9 @@ def _check_record(record: Mapping[str, Any], what: str, base_fingerprint: str) -
             f"the {what} has format {record.get('format')}, this version reads format {FORMAT}. "
             "Use the version of pvchat that wrote it."
         )
-    if record["base_fingerprint"] != base_fingerprint:
+    if record.get("base_fingerprint") != base_fingerprint:
         raise UserError(
-            f"the {what} was trained on another base model ({record['base_fingerprint']}): this one is "
+            f"the {what} was trained on another base model ({record.get('base_fingerprint')}): this one is "
             f"{base_fingerprint}. Load it with the encoder and language model it was trained with."
         )
 

@@ -3,17 +3,22 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from pvchat import __version__
 from pvchat.errors import UserError
+from pvchat.interruption import Interruption, interrupt
 
 LIGHTNING = {
     "fit": "train a model from a config",
     "validate": "loss on the validation split of a run or config",
     "test": "evaluate with controls: metrics.json and predictions.jsonl",
-    "predict": "answer the questions of a manifest: predictions.jsonl",
+    "predict": "answer the questions of a manifest: predict.jsonl",
 }
 EPILOG = """lightning commands (-c FILE may be repeated, later files win; any value can be overridden):
   pvchat fit -c experiments/laptop.yaml --data.source.path corpus/manifest.jsonl
@@ -26,23 +31,58 @@ EPILOG = """lightning commands (-c FILE may be repeated, later files win; any va
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 on success, 2 after a one-sentence error about bad input."""
+    """Run one command; 0 on success, 2 after a one-sentence error about bad input, 130 or 143 when Ctrl-C or
+    SIGTERM ended it."""
     args = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads ruin busy machines
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        if args and args[0] in LIGHTNING:
-            importlib.import_module("pvchat.lightning_cli").run(args)
-        else:
-            options = build_parser().parse_args(args)
-            importlib.import_module(options.module).main(options)
+        with _ended_by_sigterm():
+            _run(args)
     except UserError as error:
-        print(f"pvchat: error: {error}", file=sys.stderr)
-        return 2
+        return _say(f"error: {error}", 2)
+    except OSError as error:
+        return _say(f"error: {_disk(error)}", 2)
+    except Interruption as end:
+        return _say(str(end), end.status)
     except KeyboardInterrupt:
-        print("pvchat: interrupted.", file=sys.stderr)
-        return 130
+        return _say("interrupted.", 130)
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        return _say("interrupted.", 130)  # Lightning's way to pass it on
     return 0
+
+
+def _run(args: list[str]) -> None:
+    if args and args[0] in LIGHTNING:
+        importlib.import_module("pvchat.lightning_cli").run(args)
+    else:
+        options = build_parser().parse_args(args)
+        importlib.import_module(options.module).main(options)
+
+
+def _say(text: str, status: int) -> int:
+    print(f"pvchat: {text}", file=sys.stderr)
+    return status
+
+
+def _disk(error: OSError) -> str:
+    what = f"{error.filename} cannot be used" if error.filename else "a file cannot be used"
+    return f"{what}: {error.strerror or error}. Check the path, its permissions and the room there."
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM is reported as Ctrl-C is; by default it ends Python without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,16 +92,16 @@ def build_parser() -> argparse.ArgumentParser:
         description="Personalised video chat: show one clip of a person, ask about that person in any video.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pvchat {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _quickstart(commands.add_parser("quickstart", help="learn a person and ask about them, start to end"))
-    _chat(commands.add_parser("chat", help="talk about a clip with a personalised model"))
-    _assets(commands.add_parser("assets", help="list, prefetch or verify the embedded pretrained parts"))
-    _import_checkpoint(
-        commands.add_parser("import-checkpoint", help="check and convert a published checkpoint")
-    )
-    _export_checkpoint(commands.add_parser("export-checkpoint", help="write it back, with what was trained"))
+    add = partial(commands.add_parser, allow_abbrev=False)  # it is not inherited
+    _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
+    _chat(add("chat", help="talk about a clip with a personalised model"))
+    _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
+    _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
+    _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
     for name, text in LIGHTNING.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -81,14 +121,14 @@ def _quickstart(parser: argparse.ArgumentParser) -> None:
         "--negatives", metavar="FOLDER", help="photos or clips of other people, at least four"
     )
     parser.add_argument(
-        "--face", type=int, metavar="N", help="which face of the reference, from left, first is 1"
+        "--face", type=_whole(1), metavar="N", help="which face of the reference, from left, first is 1"
     )
     parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders go (default: runs)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=_whole(1), help="CPU threads (default: all cores)")
     parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
-    parser.set_defaults(module="pvchat.quickstart")
+    parser.set_defaults(module="pvchat.quickstart.request")
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
@@ -98,8 +138,8 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", required=True, metavar="RUN", help="a run folder with a trained adapter")
     parser.add_argument("--clip", required=True, metavar="FILE", help="the video or photo to ask about")
-    parser.add_argument("--ask", metavar="QUESTION", help="ask once and exit")
-    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--ask", type=_text, metavar="QUESTION", help="ask once and exit")
+    parser.add_argument("--max-new-tokens", type=_whole(1), default=64)
     parser.set_defaults(module="pvchat.chat")
 
 
@@ -133,6 +173,26 @@ def _export_checkpoint(parser: argparse.ArgumentParser) -> None:
 def _checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="which checkpoint: internvideo2-chat-8b-hd")
     parser.add_argument("path", metavar="PATH", help="its folder, or one that import-checkpoint wrote")
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an option: a whole number from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            rule = f">= {least}" if most is None else f"in {least}..{most}"
+            raise argparse.ArgumentTypeError(f"must be {rule}: got {value}")
+        return value
+
+    read.__name__ = "int"  # argparse names it where the text is no number
+    return read
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must be a question: got nothing")
+    return text
 
 
 if __name__ == "__main__":

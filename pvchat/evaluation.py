@@ -9,13 +9,20 @@ from typing import Any, Literal, get_args
 import torch
 
 from pvchat.batch import Batch
-from pvchat.metrics import PresenceAccuracy
-from pvchat.metrics.functional.ranking import balanced_accuracy, calibrate_threshold, roc_auc
-from pvchat.metrics.functional.text import corpus_bleu
+from pvchat.metrics import CorpusBLEU, PresenceAccuracy, PresenceRanking
+from pvchat.metrics.functional.presence import parse_presence
+from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.modules.video_chat import VideoChat
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+OPEN_TYPES = ("appearance", "action", "location", "general")
+
+RANKING = {
+    "auc": "presence_auc",
+    "balanced_accuracy": "score_balanced_accuracy",
+    "balanced_accuracy_calibrated": "calibrated_balanced_accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,8 @@ def calibrate(chat: VideoChat, batches: Iterable[Batch]) -> float:
 
 
 def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[str, float]:
-    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores) and BLEU of the rest."""
+    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
+    every written answer."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
@@ -105,8 +113,6 @@ def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[st
 def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str, float]:
     if not predictions:
         return {}
-    truth = [p.polarity == "yes" for p in predictions]
-    scores = [p.score for p in predictions]
     numbers: dict[str, float] = {"existence_questions": float(len(predictions))}
     answered = [p for p in predictions if p.answer is not None]
     if len(answered) == len(predictions):
@@ -114,13 +120,9 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
         beside = [p for p in answered if p.polarity == "no" and any(p.presence.values())]
         if beside:
             numbers["presence_accuracy_no_beside_another"] = _answers(beside)["accuracy_no"]
-    if len(set(truth)) == 2:
-        numbers |= {
-            "presence_auc": roc_auc(scores, truth),
-            "score_balanced_accuracy": balanced_accuracy(scores, truth, threshold=0.0),
-            "calibrated_balanced_accuracy": balanced_accuracy(scores, truth, threshold=threshold),
-        }
-    return numbers
+    ranking = PresenceRanking(threshold=threshold)
+    ranking.update([p.score for p in predictions], [p.polarity == "yes" for p in predictions])
+    return numbers | {RANKING[name]: value for name, value in _computed(ranking).items()}
 
 
 def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -130,26 +132,46 @@ def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
         [p.presence for p in predictions],
         [p.subjects for p in predictions],
     )
-    return {
-        name: value
-        for name, value in ((n, float(v)) for n, v in metric.compute().items())
-        if not math.isnan(value)
-    }
+    return _computed(metric)
+
+
+def _computed(metric: PresenceAccuracy | PresenceRanking) -> dict[str, float]:
+    numbers = {name: float(value) for name, value in metric.compute().items()}
+    return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
 
 def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Open questions are counted apart by whether all they ask about are on screen: what is known of the
+    absent is a refusal from a template, which is easy and would hide that nothing else is right."""
     answered = [p for p in predictions if p.answer is not None]
+    asked = [p for p in answered if p.type != "existence"]
+    present = [p for p in asked if all(p.presence.get(name, False) for name in p.subjects)]
+    absent = [p for p in asked if p not in present]
     numbers: dict[str, float] = {}
-    for kind in ("appearance", "action", "location", "general"):
-        chosen = [p for p in answered if p.type == kind]
+    for kind in OPEN_TYPES:
+        shown, hidden = ([p for p in side if p.type == kind] for side in (present, absent))
+        if shown:
+            numbers[f"{kind}_exact"] = sum(map(_is_exact, shown)) / len(shown)
+        if hidden:
+            numbers[f"{kind}_refused"] = sum(map(_is_refused, hidden)) / len(hidden)
+    for side, chosen in (("", answered), ("_present", present), ("_absent", absent)):
         if chosen:
-            exact = [_normal(p.answer or "") == _normal(p.reference) for p in chosen]
-            numbers[f"{kind}_exact"] = sum(exact) / len(exact)
-    if answered:
-        preds = [p.answer or "" for p in answered]
-        target = [p.reference for p in answered]
-        numbers |= {f"bleu{n}": corpus_bleu(preds, target, max_order=n) for n in (1, 4)}
+            for order in (1, 4):
+                bleu = CorpusBLEU(max_order=order)
+                bleu.update([p.answer or "" for p in chosen], [p.reference for p in chosen])
+                numbers[f"bleu{order}{side}"] = float(bleu.compute())
     return numbers
+
+
+def _is_exact(prediction: Prediction) -> bool:
+    """Word for word the reference."""
+    return _normal(prediction.answer or "") == _normal(prediction.reference)
+
+
+def _is_refused(prediction: Prediction) -> bool:
+    """Says of everybody who is asked about and absent that they are."""
+    said = parse_presence(prediction.answer or "", prediction.subjects)
+    return all(said[name] is False for name in prediction.subjects if not prediction.presence.get(name))
 
 
 def _normal(text: str) -> str:

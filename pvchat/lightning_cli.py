@@ -1,7 +1,6 @@
 """``pvchat fit|validate|test|predict``: LightningCLI over the signatures, one run folder for each run."""
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,11 +10,13 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentError, set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from transformers.utils.logging import disable_progress_bar
 
+from pvchat.arguments import expand, has_config, with_absolute_paths
 from pvchat.callbacks import (
     Checkpointing,
     HeadActivationMap,
@@ -30,7 +31,7 @@ from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loggers import LoggerName, make_logger
 from pvchat.reporting.summary import summary
-from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, LAST, find_run, new_run, remove_if_empty
+from pvchat.runs import ADAPTER, find_run, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
 from pvchat.usage import explain, user_error
@@ -80,6 +81,14 @@ class PVChatCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        config = self.config[self.config.subcommand]
+        if not 0 <= config.seed_everything < 2**32:
+            raise UserError(f"seed_everything must be in 0..{2**32 - 1}: got {config.seed_everything}.")
+        if config.threads is not None and config.threads < 1:
+            raise UserError(f"threads must be >= 1 or null: got {config.threads}.")
+
     def _parse_ckpt_path(self) -> None:
         """Lightning's lets hyperparameters in the checkpoint override the flags, and runs pickled code."""
         config = self.config[self.config.subcommand]
@@ -93,10 +102,10 @@ class PVChatCLI(LightningCLI):
         self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.run_dir = Path(config.run_dir or Path(config.runs) / config.name)
+        run_dir = Path(config.run_dir or Path(config.runs) / config.name)
         if _is_first_process():  # the other processes write nothing
-            self.run_dir = self.run_dir if config.run_dir else new_run(config.runs, config.name)
-            self.run_dir.mkdir(parents=True, exist_ok=True)
+            run_dir = open_run(run_dir) if config.run_dir else new_run(config.runs, config.name)
+        self.run_dir = run_dir
         config.trainer.default_root_dir = str(self.run_dir)
         config.trainer.max_epochs = config.trainer.max_epochs or _epochs(config.stages)
         self._logs = config.trainer.logger is None  # else the user brings a logger, or wants none
@@ -110,7 +119,10 @@ class PVChatCLI(LightningCLI):
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (ValueError, MisconfigurationException) as error:
+            raise UserError(f"the trainer cannot be what was asked for: {_sentence(error)}") from error
         if self._logs:
             trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
         return trainer
@@ -133,6 +145,9 @@ class PVChatCLI(LightningCLI):
 
     @rank_zero_only
     def after_fit(self) -> None:
+        config = self.config[self.subcommand]
+        if config.run_dir and not config.ckpt_path:
+            return  # whoever chose the folder knows it
         print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")
 
     @rank_zero_only
@@ -140,7 +155,7 @@ class PVChatCLI(LightningCLI):
         print(f"\n{summary(self.model.metrics)}\n\nRun folder: {self.run_dir}")
 
     def _config_text(self) -> str:
-        config = self.config[self.subcommand].clone()
+        config = with_absolute_paths(self.config[self.subcommand].clone())
         for key in ("ckpt_path", "weights_only", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
@@ -154,10 +169,10 @@ def run(args: Sequence[str]) -> PVChatCLI:
         return PVChatCLI(
             PersonalizedVideoChat,
             PersonalizedDataModule,
-            args=_expand(args),
+            args=expand(args),
             seed_everything_default=0,
             save_config_callback=None,
-            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False},
             trainer_defaults={
                 "accelerator": "auto",
                 "devices": 1,
@@ -169,6 +184,8 @@ def run(args: Sequence[str]) -> PVChatCLI:
             },
         )
     except ArgumentError as error:
+        if not has_config(args) and " are required: " in str(error):
+            raise UserError(_needs_config(args[0])) from error
         raise UserError(explain(str(error))) from error
     except ValueError as error:
         if (ours := user_error(error)) is None:
@@ -185,37 +202,10 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", f"(?s).*{text}")
 
 
-def _expand(args: Sequence[str]) -> list[str]:
-    """``fit --resume RUN`` continues a run in its folder; ``--run RUN`` uses its config and adapter."""
-    out = list(args)
-    for flag in ("--resume", "--run"):
-        given = [i for i, a in enumerate(out) if a == flag or a.startswith(f"{flag}=")]
-        if not given:
-            continue
-        if (out[0] == "fit") != (flag == "--resume"):
-            raise UserError(
-                f"{flag} does not go with {out[0]}: continue a training with fit --resume RUN, use a trained "
-                "model with test, validate or predict --run RUN, start from one with fit --init_from RUN."
-            )
-        i = given[0]
-        if "=" in out[i]:
-            value, width = out[i].split("=", 1)[1], 1
-        elif i + 1 < len(out):
-            value, width = out[i + 1], 2
-        else:
-            raise UserError(f"{flag} takes a run folder: got nothing.")
-        run_dir = find_run(value)
-        extra = ["--config", str(run_dir / CONFIG)]
-        if flag == "--resume":
-            checkpoint = run_dir / CHECKPOINTS / LAST
-            if not checkpoint.is_file():
-                raise UserError(f"--resume needs {checkpoint}, which does not exist: start the run anew.")
-            extra += ["--run_dir", str(run_dir), "--ckpt_path", str(checkpoint)]
-        else:
-            extra += ["--init_from", str(run_dir), "--run_dir", str(run_dir)]
-        out[i : i + width] = []
-        out[1:1] = extra
-    return out
+def _needs_config(command: str) -> str:
+    if command == "fit":
+        return "fit needs a config: got none. Give one, such as -c experiments/debug.yaml."
+    return f"{command} needs a trained run: got none. Give --run RUN, or a config with -c FILE."
 
 
 def _is_first_process() -> bool:
@@ -231,10 +221,15 @@ def _subjects(datamodule: PersonalizedDataModule) -> tuple[str, ...]:
     return datamodule.subjects
 
 
+def _sentence(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
 def _epochs(stages: Any) -> int:
     return int(stages.image.epochs + stages.video.epochs)
 
 
 if __name__ == "__main__":  # for `torchrun` and `fabric run`
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    run(sys.argv[1:])
+    from pvchat.cli import main
+
+    sys.exit(main())

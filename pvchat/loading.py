@@ -1,11 +1,9 @@
 """A trained run, ready to answer: the model of its config with its adapter, and clips made into batches."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 from transformers.utils.logging import disable_progress_bar
 
 from pvchat.batch import Batch, Example, Features, stack_features
@@ -14,8 +12,9 @@ from pvchat.datamodules.clip_store import DecodeSettings
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.modules.video_chat import VideoChat
-from pvchat.runs import ADAPTER, CONFIG, RECORD, find_run
+from pvchat.runs import ADAPTER, CONFIG, find_run, read_config, read_record
 from pvchat.training import PersonalizedVideoChat
+from pvchat.usage import explain
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,21 @@ def load_run(path: str | Path) -> PersonalModel:
         raise UserError(
             f"a run to chat with needs a trained {ADAPTER}/: {folder} has none (training unfinished?)."
         )
-    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    config, record = read_config(folder / CONFIG), read_record(folder)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PersonalizedVideoChat, "model")
-    values = {"model": {**config["model"], "subjects": record["subjects"], "controls": ["main"]}}
-    module: PersonalizedVideoChat = parser.instantiate_classes(parser.parse_object(values)).model
+    try:
+        values = {"model": {**config["model"], "subjects": record["subjects"], "controls": ["main"]}}
+        data = config["data"]
+        settings = DecodeSettings(data["num_frames"], data.get("max_px"), data["frame_policy"])
+        parsed = parser.parse_object(values)
+    except (ArgumentError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else explain(str(error)).rstrip(".")
+        raise UserError(
+            f"{folder} was not written by this version of pvchat: {reason}. "
+            "Use the version that wrote it, or train anew."
+        ) from error
+    module: PersonalizedVideoChat = parser.instantiate_classes(parsed).model
     state = load_adapter(
         folder / ADAPTER,
         base_fingerprint=module.base_fingerprint,
@@ -60,6 +68,4 @@ def load_run(path: str | Path) -> PersonalModel:
         expected=module.trainable_state(),
     )
     module.load_state_dict(state, strict=False)
-    data = config["data"]
-    settings = DecodeSettings(data["num_frames"], data.get("max_px"), data["frame_policy"])
     return PersonalModel(module.chat.eval(), settings)

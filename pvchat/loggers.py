@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
+from pvchat.errors import UserError, writing
 from pvchat.runs import write_text
 
 LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
@@ -21,7 +23,20 @@ def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
     if name == "tensorboard":
         return TensorBoardLogger(run_dir, name=None, version="tensorboard")
     offline = name == "wandb"
+    if not offline:
+        _check_login()
     return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
+
+
+def _check_login() -> None:
+    """W&B itself would find out after the whole set-up."""
+    import wandb
+
+    if os.environ.get("WANDB_MODE", "online") in ("online", "run") and not wandb.login(prompt=False):
+        raise UserError(
+            "--logger wandb-online needs an API key of W&B: got none. "
+            "Run `wandb login` first, or log with --logger wandb and `wandb sync` later."
+        )
 
 
 class RunLog(CSVLogger):
@@ -57,6 +72,10 @@ class _Continued(ExperimentWriter):
             self._trained = True
             self._forget_from(step or 0)
         super().log_metrics(metrics_dict, step)
+
+    def save(self) -> None:
+        with writing(Path(self.metrics_file_path)):
+            super().save()
 
     def _forget_from(self, step: int) -> None:
         if Path(self.metrics_file_path).is_file():

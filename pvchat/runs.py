@@ -5,40 +5,62 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pvchat.errors import UserError
+import yaml
+
+from pvchat.errors import UserError, writing
 
 CONFIG, RECORD, METRICS, PREDICTIONS = "config.yaml", "run.json", "metrics.json", "predictions.jsonl"
+ANSWERS = "predict.jsonl"  # of predict; predictions.jsonl is what the metrics were made of
 ADAPTER, CHECKPOINTS, LAST = "adapter", "checkpoints", "last.ckpt"
 RECORDED_PACKAGES = ("torch", "lightning", "transformers", "peft", "numpy")
 
 
 def new_run(root: str | Path, name: str) -> Path:
-    """A fresh folder ``root/name/<time>``; safe when several runs start in the same second."""
+    """A fresh folder ``root/name/<time>``; safe when several runs start in the same second. Raises UserError
+    when ``name`` is no plain name or nothing can be written there."""
+    if not name.strip() or name in (".", "..") or set(name) & set("/\\\0"):
+        raise UserError(f"name must be the name of one folder, such as laptop: got {name!r}.")
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         path = Path(root) / name / (stamp if not attempt else f"{stamp}-{attempt}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return path
+        with writing(path):
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+        return open_run(path)
     raise UserError(f"no free run folder under {root}/{name}: remove old runs.")
 
 
-def find_run(path: str | Path) -> Path:
-    """``path`` itself, or its newest run when it is the folder of a name. Raises UserError."""
+def open_run(path: Path) -> Path:
+    """``path``, made if need be and written to, before anything long. Raises UserError."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with tempfile.TemporaryFile(dir=path, buffering=0) as probe:
+                probe.write(b"?")
+        except OSError:
+            remove_if_empty(path)
+            raise
+    return path
+
+
+def find_run(path: str | Path, *, holding: str = f"{ADAPTER}/adapter.json") -> Path:
+    """``path`` itself, or its newest run when it is the folder of a name: of those with the file ``holding``,
+    if there are any. Raises UserError."""
     folder = Path(path)
     if (folder / CONFIG).is_file():
         return folder
     runs = [p.parent for p in folder.glob(f"*/{CONFIG}")]
     if runs:
-        return max(runs, key=_age)
+        return max(runs, key=lambda run: ((run / holding).is_file(), _age(run)))
     raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give --run runs/NAME/ID.")
 
 
@@ -49,6 +71,16 @@ def remove_if_empty(run: Path) -> None:
             folder.rmdir()
         except OSError:  # not empty, or gone
             return
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What ``run.json`` says of a run. Raises UserError if it cannot be read."""
+    return _read(run / RECORD, json.loads)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config as it is written. Raises UserError if it cannot be read."""
+    return _read(path, yaml.safe_load)
 
 
 def experiment_file(name: str) -> Path:
@@ -62,8 +94,12 @@ def experiment_file(name: str) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write then rename, so that a reader never sees half a file."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with writing(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -83,6 +119,20 @@ def environment() -> dict[str, Any]:
         "pvchat": version("pvchat"),
         "git": _git(),
     }
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    reason = "it holds no keys and values"
+    try:
+        if isinstance(found := parse(path.read_text(encoding="utf-8")), dict):
+            return found
+    except OSError as error:
+        reason = f"{error.strerror}"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = f"it is malformed ({' '.join(str(error).split())})"
+    raise UserError(f"cannot read {path}: {reason}. Correct it or take another.")
 
 
 def _age(run: Path) -> tuple[str, int]:

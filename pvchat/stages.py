@@ -19,6 +19,12 @@ class Stage:
     question_types: tuple[QuestionType, ...]
     trainable: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise UserError(f"epochs of a stage must be >= 0: got {self.epochs}.")
+        if self.num_frames is not None and self.num_frames < 1:
+            raise UserError(f"num_frames of a stage must be >= 1 or null: got {self.num_frames}.")
+
 
 def image_stage() -> Stage:
     return Stage(1, 1, ("existence", "appearance"), ("token_rows", "qformer", "router", "lora"))

@@ -16,7 +16,7 @@ from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
-from pvchat.evaluation import ControlName, Prediction, calibrate, predict, run_controls, summarise
+from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
 from pvchat.losses import Objective
 from pvchat.modules.video_chat import VideoChat
 
@@ -51,11 +51,13 @@ class PersonalizedVideoChat(L.LightningModule):
         weight_decay: float = 0.01,
         warmup_steps: int = 10,
         seed: int = 0,
-        controls: Sequence[ControlName] = ("main", "text_only", "face_blanked", "base_model"),
+        controls: Sequence[ControlName] = CONTROLS,
         generate: Sequence[ControlName] = ("main",),
         max_new_tokens: int = 24,
     ) -> None:
         super().__init__()
+        if warmup_steps < 0:
+            raise UserError(f"warmup_steps must be >= 0: got {warmup_steps}.")
         self.strict_loading = False  # the frozen base is not in the checkpoint
         self.chat = chat(subjects)
         self.objective = objective
@@ -72,6 +74,14 @@ class PersonalizedVideoChat(L.LightningModule):
         self.trainable = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
         kept = self.trainable if "base_model" in self.controls else frozenset()
         self.initial = {n: p.detach().clone() for n, p in self.named_parameters() if n in kept}
+
+    def setup(self, stage: str) -> None:
+        precision = str(self.trainer.precision)
+        if precision not in ("32-true", "bf16-mixed", "16-mixed"):
+            raise UserError(
+                "what is trained stays float32: trainer.precision must be 32-true or a mixed one, got "
+                f"{precision}. Use bf16-mixed."
+            )
 
     def on_fit_start(self) -> None:
         """Face embeddings are centred on the training clips; a checkpoint loaded later brings its own."""

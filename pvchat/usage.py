@@ -7,6 +7,7 @@ from pvchat.errors import UserError
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"unrecognized arguments: (.+)")
 _OPTION = re.compile(r"Option '([^']+)' is not accepted")
+_GROUP = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
 _IMPORT = re.compile(
     r"(No module named '.+?'|module '.+?' has no attribute '.+?'"
     r"|Import path \S+ does not correspond to a subclass of \w+)"
@@ -26,6 +27,8 @@ def explain(message: str) -> str:
         return f"{where} must be a class that can be imported: {found[1]}."
     if found := _OPTION.search(message):
         return f"{where} has no option {found[1]!r}: {_HELP}"
+    if found := _GROUP.search(message):
+        return f"{found[1]} has no option {found[2]!r}: {_HELP}"
     if found := _CLASS.search(message):
         return f"{where} must be the path of a class, such as package.module.Class: got {found[1]}."
     for pattern in (_TYPE, _UNION):

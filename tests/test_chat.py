@@ -114,9 +114,27 @@ def test_a_wrong_file_or_name_ends_nothing(talk: Talk, seen: list[list[Turn]]) -
     nowhere, none, unknown = complaints.splitlines()
     assert nowhere.startswith("error: ")
     assert "nowhere.mp4" in nowhere
-    assert none.startswith("error: ")
+    assert none == "error: give a file: /clip FILE"
     assert unknown == "error: unknown subject 'ann'; registered: ['tom']."
     assert [turn.question for turn in seen[-1]] == ["Is <tom> here?", "What is <tom> wearing?"]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_names_of_clips_may_be_quoted(
+    clips: tuple[str, str], talk: Talk, seen: list[list[Turn]], quote: str
+) -> None:
+    _, shown, complaints = talk(f"/clip {quote}{clips[1]}{quote}")
+    assert (shown[1], complaints) == (f"Now watching {clips[1]}.", "")
+
+
+def test_stray_bytes_end_nothing(
+    talk: Talk, clips: tuple[str, str], seen: list[list[Turn]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(ask="Is tom \udcff here?")  # as Python hands over such an argument
+    typed = io.TextIOWrapper(io.BytesIO(b"Is tom \xff here?\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert cli.main(["chat", "--run", "x", "--clip", clips[0]]) == 0
+    assert [turns[-1].question for turns in seen] == ["Is <tom> ? here?", "Is <tom> \ufffd here?"]
 
 
 def test_help_blank_lines_and_the_end(talk: Talk, seen: list[list[Turn]]) -> None:

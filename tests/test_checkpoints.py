@@ -180,7 +180,7 @@ def test_a_save_that_fails_leaves_the_old_adapter(tmp_path: Path, monkeypatch: p
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"cannot be written: No space left on device\. Give a folder"):
         save_adapter(tmp_path, {"x": torch.tensor(2.0)}, METADATA)
     assert float(read_adapter(tmp_path)[0]["x"]) == 1.0
 

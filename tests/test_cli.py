@@ -1,6 +1,8 @@
 """The ``pvchat`` command itself: light, every command known, bad input in one sentence."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +60,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["chat", "--run", "x"], "the following arguments are required: --clip"),
         (["chat", "--run", "x", "--clip", "y", "--aks", "z"], "unrecognized arguments: --aks z"),
         (["chat", "--run", "x", "--clip", "y", "--max-new-tokens", "many"], "invalid int value: 'many'"),
+        (["chat", "--run", "x", "--clip", "y", "--max-new-tokens", "0"], "must be >= 1: got 0"),
+        (["chat", "--run", "x", "--clip", "y", "--ask", " "], "must be a question: got nothing"),
+        (["chat", "--run", "x", "--cli", "y"], "the following arguments are required: --clip"),
+        (["quickstart", "--seed", "-1"], "must be in 0..4294967295: got -1"),
+        (["quickstart", "--threads", "0"], "must be >= 1: got 0"),
+        (["quickstart", "--log", "csv"], "unrecognized arguments: --log csv"),
         (["assets", "destroy"], "invalid choice: 'destroy'"),
         (["quickstart", "--attention", "sparse"], "invalid choice: 'sparse'"),
     ],
@@ -83,6 +91,40 @@ def test_bad_input_is_one_line_and_exit_code_2(
         assert capsys.readouterr().err == "pvchat: error: a rule: got this; do that.\n"
 
 
+def test_failures_of_the_disk_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(_: Any) -> None:
+        Path("/dev/null/x").mkdir()
+
+    monkeypatch.setattr("importlib.import_module", lambda _: SimpleNamespace(main=write))
+    assert cli.main(["assets"]) == 2
+    complaint = (
+        "/dev/null/x cannot be used: Not a directory. Check the path, its permissions and the room there."
+    )
+    assert capsys.readouterr().err == f"pvchat: error: {complaint}\n"
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PVCHAT_CACHE", "/dev/null/cache")
+    assert cli.main(["assets", "prefetch", "minilm"]) == 2
+    assert "/dev/null/cache/assets/minilm cannot be written: Not a dir" in capsys.readouterr().err
+
+
+def test_sigterm_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated(_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("importlib.import_module", lambda _: SimpleNamespace(main=terminated))
+    assert cli.main(["assets"]) == 143
+    assert capsys.readouterr().err == "pvchat: interrupted.\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_an_interrupt_is_no_crash(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +139,7 @@ def test_an_interrupt_is_no_crash(
 @pytest.mark.parametrize(
     ("arguments", "module"),
     [
-        (["quickstart"], "pvchat.quickstart"),
+        (["quickstart"], "pvchat.quickstart.request"),
         (["chat", "--run", "x", "--clip", "y"], "pvchat.chat"),
         (["assets"], "pvchat.assets.command"),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,16 +63,56 @@ def test_one_side_alone_has_no_balance() -> None:
     assert not {"main/presence_balanced_accuracy", "main/presence_auc"} & set(numbers)
 
 
+def asked(kind: str, answer: str, reference: str, *, present: bool) -> Prediction:
+    return said(answer, None, type=kind, reference=reference, presence={"tom": present})
+
+
 def test_open_questions_are_compared_word_by_word() -> None:
-    open_question = {"type": "appearance", "polarity": None, "reference": "<tom> is wearing red."}
+    red = "<tom> is wearing red."
     predictions = [
-        replace(said("<TOM>  is wearing red.", None), **open_question),
-        replace(said("<tom> is wearing blue.", None), **open_question),
+        asked("appearance", answer, red, present=True)
+        for answer in ("<TOM>  is wearing red.", "<tom> is wearing blue.")
     ]
     numbers = summarise(predictions, threshold=0.0)
     assert numbers["main/appearance_exact"] == 0.5
     assert "main/existence_questions" not in numbers
     assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
+
+
+def test_bleu_is_of_every_written_answer() -> None:
+    """Of existence questions too; what was only scored has none."""
+    other = said("A b c d.", None, type="general", reference="<tom> is wearing red.")
+    alone = summarise([other], threshold=0.0)
+    both = summarise([other, said(YES, "yes"), said(None, "no")], threshold=0.0)
+    assert alone["main/bleu1"] < both["main/bleu1"] < 1
+    assert summarise([said(YES, "yes")], threshold=0.0)["main/bleu4"] == pytest.approx(1)
+    assert "main/bleu1" not in summarise([said(None, "yes")], threshold=0.0)
+
+
+def test_refusals_do_not_hide_that_nothing_else_is_right() -> None:
+    """All refusals right and every answer from the clip wrong: no mean of the two, neither exact nor BLEU."""
+    no = "No, <tom> is not in this video, so I cannot say where <tom> is."
+    predictions = [
+        *[asked("location", no, no, present=False)] * 3,
+        asked("location", "<tom> is in a park.", no, present=False),
+        *[asked("location", "<tom> is in a park.", "This is <tom> in the snow.", present=True)] * 4,
+        said("A park.", None, type="general", subjects=(), reference="The person is in the snow."),
+        said(YES, "yes"),
+    ]
+    numbers = summarise(predictions, threshold=0.0)
+    assert numbers["main/location_exact"] == numbers["main/general_exact"] == 0
+    assert numbers["main/location_refused"] == 0.75
+    assert "main/general_refused" not in numbers
+    assert numbers["main/bleu4_present"] < 0.2 < numbers["main/bleu4"] < numbers["main/bleu4_absent"]
+
+
+def test_who_is_absent_and_asked_about_must_be_refused() -> None:
+    """With two asked about, of whom one is there, it is the other whose absence must be said."""
+    both = {"type": "action", "subjects": ("tom", "ann"), "presence": {"tom": True, "ann": False}}
+    right, wrong = (
+        said(answer, None, **both) for answer in ("<tom> is here, but <ann> is not.", "<ann> is nodding.")
+    )
+    assert summarise([right, wrong], threshold=0.0)["main/action_refused"] == 0.5
 
 
 def test_a_question_about_two_counts_each_of_them() -> None:
@@ -188,3 +229,14 @@ def test_calibration_separates_what_it_is_shown(chat: VideoChat) -> None:
         return (right[truth].float().mean() + right[~truth].float().mean()).item() / 2
 
     assert balanced(threshold) >= max(balanced(float(v) - 1e-4) for v in values)
+
+
+def test_calibration_goes_by_what_is_asked() -> None:
+    """Not by whether anybody is there: of two persons on screen, one is asked about."""
+    chat = make_chat(("tom", "ann"))
+    batch = make_batch(chat, ("Is <tom> here?", YES), ("Is <ann> here?", "No, <ann> is not here."))
+    examples = [replace(e, presence={"tom": True, "ann": False}) for e in batch.examples]
+    shown = SimpleNamespace(presence_scores=lambda _: torch.tensor([2.0, -1.0]))
+    assert -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]
+    shown.presence_scores = lambda _: torch.tensor([-1.0, 2.0])  # the wrong way round
+    assert not -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]

@@ -17,8 +17,17 @@ FILES = sorted((ROOT / "pvchat").rglob("*.py"))
 
 # From the bottom up. A part is a file or a folder of pvchat/; it imports parts of lower tiers.
 TIERS = {
-    "contracts": {"__init__", "batch", "errors", "prompts", "routing", "stages", "subjects"},
-    "utilities": {"assets", "faces", "statistics"},
+    "contracts": {
+        "__init__",
+        "batch",
+        "errors",
+        "interruption",
+        "prompts",
+        "routing",
+        "stages",
+        "subjects",
+    },
+    "utilities": {"assets", "faces", "statistics", "usage"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {
@@ -31,7 +40,13 @@ TIERS = {
         "runs",
         "training",
     },
-    "commands": {"chat", "cli", "lightning_cli", "quickstart", "usage", "quickstart_material"},
+    "commands": {
+        "arguments",
+        "chat",
+        "cli",
+        "lightning_cli",
+        "quickstart",
+    },
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.
 SOCIABLE = {"contracts", "utilities", "training", "commands"}

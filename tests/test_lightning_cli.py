@@ -1,9 +1,12 @@
 """``pvchat fit|validate|test|predict`` in process, on the tiny config: run folders, overrides, refusals."""
 
 import csv
+import errno
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +20,8 @@ from lightning.pytorch.callbacks import Callback
 from tiny import CONFIG, LAPTOP, ROOT
 
 from pvchat import cli, lightning_cli
-from pvchat.checkpoints import read_adapter
+from pvchat.checkpoints import read_adapter, read_checkpoint
+from pvchat.evaluation import CONTROLS
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.modules.attention import MoHAttention, ReMoHAttention
 
@@ -71,8 +75,8 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def predictions(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+def predictions(run: Path, file: str = "predictions.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / file).read_text().splitlines()]
 
 
 def test_a_run_leaves_everything_behind(trained: Path) -> None:
@@ -103,7 +107,7 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
         "environment",
     }
     metrics = json.loads((trained / "metrics.json").read_text())
-    controls = {"main", "text_only", "face_blanked", "base_model"}
+    controls = set(CONTROLS)
     assert {tuple(key.split("/"))[:2] for key in metrics} == {("test", c) for c in controls}
     assert all(isinstance(value, float) for value in metrics.values())
     assert {row["control"] for row in predictions(trained)} == controls
@@ -143,11 +147,29 @@ def test_validate(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_predict_writes_answers_to_all_test_questions(trained: Path, world: Path) -> None:
     assert cli.main(["predict", "--run", str(trained), "--run_dir", "elsewhere"]) == 0
-    found = predictions(world / "elsewhere")
+    found = predictions(world / "elsewhere", "predict.jsonl")
     tested = [row for row in predictions(trained) if row["control"] == "main"]
     assert found == tested
     assert all(isinstance(row["answer"], str) for row in found)
     assert set(json.loads((world / "elsewhere" / "run.json").read_text())) >= {"predicted", "subjects"}
+
+
+def test_predict_keeps_what_the_metrics_were_made_of(trained: Path) -> None:
+    before = (trained / "predictions.jsonl").read_bytes()
+    assert cli.main(["predict", "--run", str(trained)]) == 0
+    assert (trained / "predictions.jsonl").read_bytes() == before
+    (trained / "predict.jsonl").unlink()
+
+
+def test_a_run_is_used_from_any_folder(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its config was made with a manifest relative to the folder of then."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "config.yaml").unlink()
+    assert cli.main(["test", *CONFIG, "--stages.video.epochs=0", "--run_dir", str(run)]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["validate", "--run", str(run)]) == 0
 
 
 def test_test_again_is_the_same(trained: Path) -> None:
@@ -240,6 +262,16 @@ def test_overlays_merge(
         (["--data.source.pth=x"], "data.source has no option 'pth'"),
         (["--model.warmup_steps=many"], "model.warmup_steps must be int: got many"),
         (["--data.batch_size=2.5"], r"data.batch_size must be int: got 2\.5\."),
+        (["--model.warmup_step=3"], "unknown option --model.warmup_step=3"),  # a beginning is no option
+        (["--data.batch", "3"], "unknown option --data.batch 3"),
+        (["--seed", "-3"], "unknown option --seed -3"),
+        (["--seed_everything=-3"], "seed_everything must be in 0..4294967295: got -3"),
+        (["--threads=-1"], "threads must be >= 1 or null: got -1"),
+        (["--threads=0"], "threads must be >= 1 or null: got 0"),
+        (["--name="], "name must be the name of one folder, such as laptop: got ''"),
+        (["--name=../../x"], "name must be the name of one folder, such as laptop: got '../../x'"),
+        (["--runs=/dev/null/x"], "/dev/null/x/refused/.* cannot be written: Not a directory"),
+        (["--run_dir=/dev/null/x"], "/dev/null/x cannot be written: Not a directory"),
         (["--threads=x"], "threads must be int or null: got x"),
         (["--stages.image.epochs=one"], "stages.image.epochs must be int: got one"),
         (["--model.controls=[main,sideways]"], "model.controls must be one of 'main', .*: got sideways"),
@@ -286,6 +318,10 @@ def test_typos_are_refused_in_one_sentence_before_anything_loads(
         (["--data.num_frames=0"], "num_frames must be >= 1: got 0"),
         (["--data.num_frames=9"], "data.num_frames must be at most max_frames=8 of the views: got 9"),
         (["--model.chat.init_args.qformer.init_args.first_routed_layer=9"], "first_routed_layer must be in"),
+        (["--stages.video.epochs=-1"], "epochs of a stage must be >= 0: got -1"),
+        (["--checkpoint.every_n_steps=0"], "checkpoint.every_n_steps must be >= 1: got 0"),
+        (["--trainer.accelerator=gpux"], "the trainer cannot be what was asked for: You selected an invalid"),
+        (["--trainer.devices=0"], "the trainer cannot be what was asked for: "),
         (["--init_from=nowhere"], "a run folder holds config.yaml: nowhere does not"),
         (["--stages.image.question_types=[action]"], "no training question is of type"),
     ],
@@ -298,6 +334,32 @@ def test_a_start_that_fails_leaves_no_folder(
     assert error.startswith("pvchat: error: ")
     assert message in error
     assert not (world / "runs" / "failed").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "fit needs a config: got none. Give one, such as -c experiments/debug.yaml"),
+        (["test"], "test needs a trained run: got none. Give --run RUN"),
+        (["fit", "-c", "bytes.yaml"], "cannot read bytes.yaml: it is not UTF-8 text"),
+        (["fit", "-c", "empty.yaml"], "cannot read empty.yaml: it holds no keys and values"),
+        (["fit", "--config=broken.yaml"], "cannot read broken.yaml: it is malformed (while parsing"),
+    ],
+)
+def test_configs_that_are_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff\n")
+    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "broken.yaml").write_text("name: [\n")
+    assert cli.main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pvchat: error: {message}")
 
 
 def test_init_from_starts_from_the_adapter(
@@ -334,12 +396,14 @@ def test_an_adapter_of_another_model_is_refused(
 
 
 def test_a_checkpoint_of_another_model_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*")}
+    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*") if p.is_file()}
     other = "--model.chat.init_args.language_model.init_args.seed=1"
     assert cli.main(["fit", "--resume", str(trained), other]) == 2
     assert "the checkpoint was trained on another base model" in capsys.readouterr().err
-    changed = {p.name for p in trained.rglob("*") if p.stat().st_mtime_ns != before.get(p)}
-    assert changed <= {"run.json", trained.name}
+    assert {p: p.stat().st_mtime_ns for p in trained.rglob("*") if p.is_file()} == before
+    checkpoint = trained / "checkpoints" / "last.ckpt"
+    assert cli.main(["fit", *CONFIG, *SHORT, "--name=foreign", f"--ckpt_path={checkpoint}", other]) == 2
+    assert not (trained.parent.parent / "foreign").exists()
 
 
 def test_an_evil_checkpoint_is_refused_and_runs_nothing(
@@ -409,6 +473,101 @@ def test_a_resumed_run_continues_its_folder(world: Path, monkeypatch: pytest.Mon
     ours, theirs = (read_adapter(run / "adapter")[0] for run in (whole, killed))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert rows(killed / "metrics.csv") == rows(whole / "metrics.csv")
+
+
+class Signal(Callback):
+    """Sends this process ``number`` within step ``step``."""
+
+    def __init__(self, number: int, step: int) -> None:
+        self.number, self.step = number, step
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C is heard, as in a terminal; a process in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize(
+    ("number", "step", "accumulated"),
+    [(signal.SIGINT, 1, 1), (signal.SIGTERM, 3, 1), (signal.SIGTERM, 7, 1), (signal.SIGINT, 1, 2)],
+    ids=["inside", "end of a stage", "end", "accumulated"],
+)
+def test_an_interrupted_run_is_saved_and_continues(
+    world: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    step: int,
+    accumulated: int,
+) -> None:
+    """After the step, before any other checkpoint was due; its end is that of a run left alone."""
+    name = f"interrupted-{int(number)}-{step}-{accumulated}"
+    settings = (f"--trainer.accumulate_grad_batches={accumulated}", "--trainer.limit_val_batches=0")
+    instantiate = PVChatCLI.instantiate_trainer
+
+    def with_signal(self: PVChatCLI, **kwargs: Any) -> Any:
+        trainer = instantiate(self, **kwargs)
+        trainer.callbacks.append(Signal(number, step))
+        return trainer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PVChatCLI, "instantiate_trainer", with_signal)
+        assert cli.main(["fit", *CONFIG, *settings, "--name", name]) == 128 + number
+    (run,) = (world / "runs" / name).iterdir()
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    expected = (
+        f"interrupted at step {step + 1}; continue with `pvchat fit --resume {Path('runs', name, run.name)}`."
+    )
+    assert said == f"pvchat: {expected}"
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == step + 1
+    assert len(rows(run / "metrics.csv")) == step + 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert cli.main(["fit", "--resume", str(run)]) == 0
+    undisturbed = world / "runs" / f"undisturbed-{accumulated}"
+    if not undisturbed.exists():
+        assert cli.main(["fit", *CONFIG, *settings, "--name", undisturbed.name]) == 0
+    (whole,) = undisturbed.iterdir()
+    ours, theirs = (read_adapter(path / "adapter")[0] for path in (run, whole))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert rows(run / "metrics.csv") == rows(whole / "metrics.csv")
+
+
+def test_an_interrupt_before_training_leaves_nothing(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pvchat.training.PersonalizedVideoChat.on_fit_start", stop)
+        assert cli.main(["fit", *CONFIG, "--name", "early"]) == 130
+    assert capsys.readouterr().err.endswith("pvchat: interrupted.\n")
+    assert not (world / "runs" / "early").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_checkpoint(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(self: Any, path: Path, **_: Any) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")  # of a write: it names no file
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lightning.Trainer.save_checkpoint", fill)
+        assert cli.main(["fit", *CONFIG, "--name", "full"]) == 2
+    assert "last.ckpt cannot be written: No space left on device." in capsys.readouterr().err
+    (run,) = (world / "runs" / "full").iterdir()
+    assert list((run / "checkpoints").iterdir()) == []
 
 
 def read_wandb(file: Path) -> dict[str, Any]:

@@ -92,6 +92,39 @@ def test_no_run_is_refused(tmp_path: Path) -> None:
         load_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.yaml", "model: [", r"cannot read .*config\.yaml: it is malformed \(while parsing"),
+        ("config.yaml", "[]", r"cannot read .*config\.yaml: it holds no keys and values"),
+        ("config.yaml", "name: x", r"run was not written by this version of pvchat: no 'model'\. Use the"),
+        ("config.yaml", None, r"this version of pvchat: model has no option 'colour'"),
+        ("run.json", "{", r"cannot read .*run\.json: it is malformed"),
+        ("run.json", "", r"cannot read .*run\.json: No such file or directory"),
+        ("adapter/adapter.json", "[]", r"cannot read .*adapter\.json: it is damaged"),
+        ("adapter/adapter.json", "{}", r"cannot read .*adapter\.json: it is damaged"),
+    ],
+)
+def test_a_damaged_run_is_one_sentence(copy: Path, file: str, content: str | None, message: str) -> None:
+    if content is None:
+        config = yaml.safe_load((copy / file).read_text())
+        config["model"]["colour"] = "red"
+        content = yaml.safe_dump(config)
+    (copy / file).unlink()
+    if content:
+        (copy / file).write_text(content)
+    with pytest.raises(UserError, match=message):
+        load_run(copy)
+
+
+def test_an_adapter_without_a_base_is_refused(copy: Path) -> None:
+    record = json.loads((copy / "adapter" / "adapter.json").read_text())
+    del record["base_fingerprint"]
+    (copy / "adapter" / "adapter.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"was trained on another base model \(None\)"):
+        load_run(copy)
+
+
 def test_an_adapter_of_another_base_is_refused(copy: Path) -> None:
     config = yaml.safe_load((copy / "config.yaml").read_text())
     config["model"]["chat"]["init_args"]["language_model"]["init_args"]["seed"] = 1

@@ -1,7 +1,10 @@
 import csv
 from pathlib import Path
 
-from pvchat.loggers import RunLog
+import pytest
+
+from pvchat.errors import UserError
+from pvchat.loggers import RunLog, make_logger
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -31,3 +34,19 @@ def test_a_resumed_run_continues_from_its_step_and_drops_a_torn_line(tmp_path: P
         ("1", "1.0"),
         ("2", "9.0"),
     ]
+
+
+def test_wandb_without_a_key_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr("wandb.login", lambda **_: False)
+    with pytest.raises(
+        UserError, match=r"--logger wandb-online needs an API key of W&B: got none. Run `wandb"
+    ):
+        make_logger("wandb-online", tmp_path, "x")
+
+
+def test_a_log_without_room_is_one_sentence(tmp_path: Path) -> None:
+    log = RunLog(tmp_path)
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(UserError, match=r"metrics\.csv cannot be written: "):
+        log.log_metrics({"train/loss": 3.0}, step=0)

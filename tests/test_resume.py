@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import CONFIG, make_corpus
+from tiny import CONFIG, ROOT, make_corpus
 
 from pvchat.checkpoints import read_adapter, read_checkpoint
 
 pytestmark = pytest.mark.slow
+
+PATHS = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]  # this checkout first
 
 LAMBDA = "objective.smooth_proximity.weight"
 # 2 epochs of 4 steps in the image stage, then 4 of 5 steps in the video stage; dropout is on
@@ -30,7 +32,7 @@ def command(folder: Path, corpus: Path, *arguments: str) -> tuple[list[str], dic
     environment = os.environ | {
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(filter(None, PATHS)),
         "OMP_NUM_THREADS": "1",
     }
     return [sys.executable, "-m", "pvchat.cli", "fit", *arguments, f"--runs={folder}"], environment
@@ -38,7 +40,17 @@ def command(folder: Path, corpus: Path, *arguments: str) -> tuple[list[str], dic
 
 def start(folder: Path, corpus: Path, *arguments: str) -> subprocess.Popen[bytes]:
     argv, environment = command(folder, corpus, *arguments)
-    return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        argv,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=listen,  # tests that run in the background hand down that Ctrl-C is ignored
+    )
+
+
+def listen() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(folder: Path, corpus: Path, *arguments: str) -> None:
@@ -60,8 +72,10 @@ def steps(run: Path) -> list[dict[str, str]]:
     return [row for row in rows(run) if row.get("train/loss")]
 
 
-def kill_after(count: int, folder: Path, corpus: Path, *arguments: str) -> Path:
-    """SIGKILL as soon as ``count`` steps are in the log of the one run in ``folder``."""
+def kill_after(
+    count: int, folder: Path, corpus: Path, *arguments: str, number: int = signal.SIGKILL, status: int = -9
+) -> Path:
+    """The signal as soon as ``count`` steps are in the log of the one run in ``folder``."""
     process = start(folder, corpus, *arguments)
     try:
         deadline = time.monotonic() + 300
@@ -72,11 +86,13 @@ def kill_after(count: int, folder: Path, corpus: Path, *arguments: str) -> Path:
             assert process.poll() is None, process.stdout.read().decode() if process.stdout else ""
             assert time.monotonic() < deadline, "the run does not get on"
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
+        if number != signal.SIGKILL:
+            process.wait(timeout=60)
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode == status
     return runs[0]
 
 
@@ -115,6 +131,17 @@ def test_killed_and_resumed_equals_undisturbed(
     assert not (run / "adapter").exists()
     finish(tmp_path, corpus, f"--resume={run}")
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == [run.name]
+    assert_same(run, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_and_resumed_equals_undisturbed(
+    corpus: Path, undisturbed: Path, tmp_path: Path, number: int, status: int
+) -> None:
+    """A signal that can be heard is answered with a checkpoint: no step is done twice."""
+    run = kill_after(13, tmp_path, corpus, *CONFIG, *SETTINGS, number=number, status=status)
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == len(steps(run))
+    finish(tmp_path, corpus, f"--resume={run}")
     assert_same(run, undisturbed)
 
 

@@ -60,6 +60,36 @@ def test_the_newest_run_of_a_name_is_found(tmp_path: Path) -> None:
     assert find_run(made[3]) == made[3]
 
 
+@pytest.mark.usefixtures("noon")
+def test_runs_that_can_be_used_come_first(tmp_path: Path) -> None:
+    used, killed, refused = (new_run(tmp_path, "x") for _ in range(3))
+    for run in (used, killed, refused):
+        (run / "config.yaml").write_text("name: x\n")
+    for file in (used / "adapter" / "adapter.json", killed / "checkpoints" / "last.ckpt"):
+        file.parent.mkdir()
+        file.touch()
+    assert find_run(tmp_path / "x") == used
+    assert find_run(tmp_path / "x", holding="checkpoints/last.ckpt") == killed
+    assert find_run(tmp_path / "x", holding="metrics.json") == refused
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", "..", "../x", "a/b", "a\\b", "\0"])
+def test_a_name_is_one_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="name must be the name of one folder, such as laptop: got "):
+        new_run(tmp_path / "runs", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_room_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(UserError, match=r"x/\S+ cannot be written: No space left on device"):
+        new_run(tmp_path, "x")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a run folder holds config.yaml: .*nowhere does not"):
         find_run(tmp_path / "nowhere")

@@ -28,6 +28,13 @@ def test_the_plan_of_the_paper() -> None:
     assert "encoder_late" in stages.at(1).trainable
 
 
+def test_stages_of_nothing_are_refused() -> None:
+    with pytest.raises(UserError, match="epochs of a stage must be >= 0: got -1"):
+        plan(1, -1)
+    with pytest.raises(UserError, match="num_frames of a stage must be >= 1 or null: got 0"):
+        Stage(1, 0, ("existence",), ("qformer",))
+
+
 def test_negative_epochs_are_refused() -> None:
     with pytest.raises(UserError, match="epoch must be >= 0: got -1"):
         plan(1, 1).name_at(-1)

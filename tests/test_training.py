@@ -1,7 +1,7 @@
 """The LightningModule on a tiny real task: it learns, moves what it should, repeats itself, saves little."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +14,9 @@ from tiny import changed, fit, make_batch, make_corpus, make_data, make_module, 
 from pvchat.callbacks import Checkpointing, HeadActivationMap
 from pvchat.checkpoints import read_checkpoint
 from pvchat.errors import UserError
-from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
+from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, PresenceLoss, RoutingSparsity
 from pvchat.modules.language_model import LoRA, RandomLanguageModel
+from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
 
 
@@ -80,6 +81,45 @@ def test_it_learns_who_is_there(learnable: Path, seed: int) -> None:
     assert accuracy("base_model") < accuracy("main") - 0.2
 
 
+def test_it_learns_who_of_two_is_there(tmp_path: Path) -> None:
+    """Yes for the one on screen and no for the other, by scores: neither always no nor yes to any known face
+    will do. Asked with each other's tokens and queries, the answers change sides."""
+    names: tuple[str, ...] = ("tom", "ann")
+    corpus = make_corpus(tmp_path, names, clips={"train": 8, "validation": 4, "test": 8})
+    module = make_module(
+        names,
+        objective=Objective(
+            language_modeling=AnswerCrossEntropy(first_token_weight=4.0), presence=PresenceLoss()
+        ),
+        learning_rates=LearningRates(5e-3, 5e-3, 5e-3, 5e-3, 1e-4),
+        controls=("main", "other_subject"),
+        generate=(),
+    )
+    plan = make_plan(2, 7)
+    existence = {"question_types": ("existence",)}
+    plan = StagePlan(replace(plan.image, **existence), replace(plan.video, **existence))
+    data = make_data(corpus, module, stages=plan, batch_size=8, test_variants=("main",))
+    trainer = fit(module, data, limit_val_batches=0)
+    trainer.test(module, datamodule=data, verbose=False)
+
+    def share_of_yes(control: str, person: bool, anybody: bool) -> float:
+        found = [
+            p.score > module.threshold
+            for p in module.predictions
+            if p.control == control
+            and p.presence[p.subjects[0]] is person
+            and any(p.presence.values()) is anybody
+        ]
+        assert len(found) >= 16
+        return sum(found) / len(found)
+
+    assert share_of_yes("main", True, True) >= 0.9
+    assert share_of_yes("main", False, True) <= 0.1  # the other one is on screen
+    assert share_of_yes("main", False, False) <= 0.1  # a stranger is
+    assert share_of_yes("other_subject", True, True) <= 0.25
+    assert share_of_yes("other_subject", False, True) >= 0.75
+
+
 def test_rows_move_and_the_base_is_bit_identical(tiny_corpus: Path) -> None:
     """Released bug 4 (and 8): in a whole run the token rows and personal queries move; of the
     frozen base, the vocabulary table and both heads included, not one bit does."""
@@ -124,6 +164,15 @@ def test_masters_are_float32_and_small_steps_count(tiny_corpus: Path) -> None:
     qformer = [n for n in named if ".layers." in n and "qformer" in n and "router" not in n]
     assert share(qformer, torch.float32) == 1.0
     assert share(qformer, torch.bfloat16) < 0.1
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
+def test_weights_of_another_precision_are_refused(tiny_corpus: Path, precision: Any) -> None:
+    """Released bug 5."""
+    module = make_module()
+    data = make_data(tiny_corpus, module)
+    with pytest.raises(UserError, match=rf"stays float32: .* got {precision}\. Use bf16-mixed\."):
+        fit(module, data, precision=precision)
 
 
 def test_the_same_seed_repeats_bit_for_bit(tiny_corpus: Path) -> None:
@@ -231,6 +280,16 @@ def test_routers_and_rows_do_not_decay(tiny_corpus: Path) -> None:
     trainer = fit(module, data, limit_train_batches=1, max_epochs=1)
     decay = {g["name"]: g["weight_decay"] for g in trainer.optimizers[0].param_groups}
     assert decay == {"token_rows": 0, "qformer": 0.01, "router": 0, "lora": 0.01, "encoder_late": 0.01}
+
+
+def test_each_group_has_its_own_learning_rate(tiny_corpus: Path) -> None:
+    rates = LearningRates(1e-3, 2e-3, 3e-3, 4e-3, 5e-3)
+    module, log = make_module(learning_rates=rates, warmup_steps=0), Log()
+    fit(module, make_data(tiny_corpus, module), log, limit_train_batches=1, max_epochs=1)
+    assert log.rates == [pytest.approx(asdict(rates))]
+    optimizer = module.trainer.optimizers[0]
+    groups = {g["name"]: {id(p) for p in g["params"]} for g in optimizer.param_groups}
+    assert groups == {n: {id(p) for p in ps} for n, ps in module.chat.parameter_groups().items()}
 
 
 def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import CONFIG, make_corpus
+from tiny import CONFIG, ROOT, make_corpus
 
 pytestmark = pytest.mark.slow
+
+PATHS = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]  # this checkout first
 
 SCRIPT = """
 import json, sys
@@ -45,7 +47,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, corpus: Path, *arguments: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(filter(None, PATHS)),
         "PVCHAT_CACHE": str(corpus.parent / "cache"),
         "PVCHAT_DATA": str(corpus),
         "OMP_NUM_THREADS": "1",

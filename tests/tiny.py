@@ -117,7 +117,8 @@ def make_corpus(
             people = [subject if n % 2 == 0 else rng.choice(others)]
             shirt, place = list(SHIRTS)[n // 2 % 4], rng.choice(list(PLACES))
             moves = rng.random() < 0.5
-            frames = [draw(people, shirt, place, shift=4 + 2 * t * moves) for t in range(4)]
+            first = {"validation": 3, "test": 5}.get(split, 4)  # no test clip is a copy
+            frames = [draw(people, shirt, place, shift=first + 2 * t * moves) for t in range(4)]
             path = save_clip(folder / "clips" / f"{split}{n}.{'png' if n % 3 == 2 else 'mp4'}", frames)
             records.append(record(path, split, people, subjects, shirt, place))
     write_manifest(folder / "manifest.jsonl", records)

@@ -16,7 +16,7 @@ from typing import Literal
 from filelock import FileLock
 
 from pvchat.assets.sources import ASSETS, Asset, download, extract, file_sha256
-from pvchat.errors import UserError
+from pvchat.errors import UserError, writing
 
 __all__ = ["ASSETS", "Asset", "AssetRow", "asset", "cache_dir", "list_assets", "prefetch", "verify"]
 
@@ -128,6 +128,11 @@ def _matches(path: Path, digest: str) -> bool:
 
 
 def _prepare(item: Asset, folder: Path, *, again: bool = False) -> None:
+    with writing(folder):
+        _prepare_alone(item, folder, again=again)
+
+
+def _prepare_alone(item: Asset, folder: Path, *, again: bool) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{item.name}.lock")):
         if _is_ready(item, folder) and not again:

@@ -16,6 +16,7 @@ def gguf_to_safetensors(source: Path, target: Path) -> None:
     import transformers
     from tokenizers import pre_tokenizers
 
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     (gguf,) = source.glob("*.gguf")
     # newer versions keep the 4-bit blocks where a kernel for them is installed; we want plain weights
     options: dict[str, Any] = {}

@@ -24,6 +24,7 @@ class HeadActivationMap(L.Callback):
     def __init__(self) -> None:
         self._sums: dict[bool, dict[str, Tensor]] = {}
         self._counts: dict[bool, int] = {}
+        self._num_shared_heads: int | None = None
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._sums, self._counts = {True: {}, False: {}}, {True: 0, False: 0}
@@ -47,6 +48,7 @@ class HeadActivationMap(L.Callback):
             rows = [i for i, polarity in enumerate(asked) if polarity == ("yes" if present else "no")]
             self._counts[present] += len(rows)
             for name, routing in routings.items():
+                self._num_shared_heads = routing.head_weights.shape[-1] - routing.scores.shape[-1]
                 total = self._sums[present].get(name, torch.zeros(routing.head_weights.shape[-1]))
                 self._sums[present][name] = total + _per_clip(routing)[rows].sum(dim=0).cpu()
 
@@ -61,7 +63,12 @@ class HeadActivationMap(L.Callback):
         }
         folder = Path(trainer.default_root_dir)
         write_json(folder / f"{FILE}.json", maps)
-        plot_head_activation(maps["present"], maps["absent"], folder / f"{FILE}.png")
+        plot_head_activation(
+            maps["present"],
+            maps["absent"],
+            folder / f"{FILE}.png",
+            num_shared_heads=self._num_shared_heads,
+        )
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image(key="test/head_activation", images=[str(folder / f"{FILE}.png")])

@@ -11,7 +11,7 @@ from pvchat.training import PersonalizedVideoChat
 
 
 class OverallProgress(ProgressBar):
-    """Steps of all epochs and stages in one bar, then one for each test loader; works in logs, too."""
+    """Steps of all epochs and stages in one bar, one for each test loader or all answers; works in logs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +64,37 @@ class OverallProgress(ProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        self._advance()
+
+    def on_predict_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == 0:
+            self._open("answering", int(trainer.num_predict_batches[dataloader_idx]), 0)
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._advance()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if self._bar is not None:  # what is said about it gets a line of its own
+            self._bar.close()
+
+    def _advance(self) -> None:
         self._bar.update()
         if self._bar.n >= self._bar.total:
             self._bar.close()

@@ -1,6 +1,5 @@
 """Fills the run folder: config, record of what the run was made of, metrics, predictions, adapter."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ from pvchat.checkpoints import save_adapter
 from pvchat.metrics.functional.text import bleu_signature
 from pvchat.runs import (
     ADAPTER,
+    ANSWERS,
     CONFIG,
     METRICS,
     PREDICTIONS,
     RECORD,
     environment,
+    read_record,
     write_json,
     write_jsonl,
     write_text,
@@ -25,19 +26,28 @@ from pvchat.training import PersonalizedVideoChat
 
 
 class RunFolder(L.Callback):
-    """Writes into ``path``. ``config`` is the resolved YAML. A run that is resumed or tested later keeps its
-    config; its record is added to."""
+    """Writes into ``path``, once the run really begins: one that is refused leaves nothing. ``config`` is the
+    resolved YAML. A run that is resumed or tested later keeps its config; its record is added to."""
 
     def __init__(self, path: Path, *, config: str) -> None:
         self.path, self.config = path, config
         self.record: dict[str, Any] = {"started": _now(), "environment": environment()}
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._begin(trainer, pl_module)
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._begin(trainer, pl_module)
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._begin(trainer, pl_module)
+
+    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         if not trainer.is_global_zero:
             return
         if (self.path / RECORD).is_file():
-            self.record |= json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+            self.record |= read_record(self.path)
         self.record |= {
             "subjects": list(pl_module.chat.registry.names),
             "seed": pl_module.seed,
@@ -69,7 +79,7 @@ class RunFolder(L.Callback):
         assert isinstance(pl_module, PersonalizedVideoChat)
         if trainer.is_global_zero:
             write_json(self.path / METRICS, pl_module.metrics)
-            self._write_predictions(pl_module)
+            self._write(PREDICTIONS, pl_module)
             signatures = {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
             self.record |= {"threshold": pl_module.threshold, "bleu": signatures, "tested": _now()}
             write_json(self.path / RECORD, self.record)
@@ -77,12 +87,12 @@ class RunFolder(L.Callback):
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         if trainer.is_global_zero:
-            self._write_predictions(pl_module)
+            self._write(ANSWERS, pl_module)
             self.record["predicted"] = _now()
             write_json(self.path / RECORD, self.record)
 
-    def _write_predictions(self, module: PersonalizedVideoChat) -> None:
-        write_jsonl(self.path / PREDICTIONS, (p.as_json() for p in module.predictions))
+    def _write(self, name: str, module: PersonalizedVideoChat) -> None:
+        write_jsonl(self.path / name, (p.as_json() for p in module.predictions))
 
 
 def _now() -> str:

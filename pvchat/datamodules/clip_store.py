@@ -43,22 +43,23 @@ class ClipStore:
 
     def __contains__(self, question: tuple[Record, Variant]) -> bool:
         record, variant = question
-        return self._key(self._clip_key(record), variant) in self.cache
+        return self._key(self.clip_key(record), variant) in self.cache
 
     def features(self, record: Record, variant: Variant = "main") -> Features:
         """Features of every frame of the clip, ``variant`` of it."""
-        key = self._clip_key(record)
+        key = self.clip_key(record)
 
         def compute() -> Features:
             return self.extractor(self._clip(record, key), blank_faces=variant == "face_blanked")
 
         return self.cache.get_or_compute(self._key(key, variant), compute)
 
+    def clip_key(self, record: Record) -> str:
+        """The same for clips that show the same: bytes of the file, time range, settings."""
+        return clip_key(record.path, **self._arguments(record))
+
     def _key(self, clip: str, variant: Variant) -> str:
         return f"{clip} {variant} {self.extractor.fingerprint}"
-
-    def _clip_key(self, record: Record) -> str:
-        return clip_key(record.path, **self._arguments(record))
 
     def _arguments(self, record: Record) -> dict[str, Any]:
         return {"start_s": record.start_s, "end_s": record.end_s, **vars(self.settings)}

@@ -2,6 +2,7 @@
 
 Every fault is one sentence that names the line, so that a manifest can be written by hand."""
 
+import errno
 import json
 import math
 import os
@@ -97,20 +98,20 @@ def write_manifest(path: str | Path, records: Sequence[Record]) -> None:
 
 def check_records(records: Sequence[Record], *, subjects: Sequence[str] | None = None) -> None:
     """Check each record and that they fit together: ids differ, all label the same subjects, and no test
-    clip is also trained on. Raises UserError."""
+    clip also trains or sets a threshold. Raises UserError."""
     labelled = tuple(subjects or (records[0].presence if records else ()))
     seen: dict[str, Record] = {}
-    trained: dict[Path, list[Record]] = {}
+    before: dict[Path, list[Record]] = {}
     for record in records:
         _check(record, labelled)
         if record.id in seen:
             first = seen[record.id].where
             raise _fault(_where(record), f"clip id {record.id!r} is used before{first and f', in {first}'}.")
         seen[record.id] = record
-        if record.split in ("reference", "train"):
-            trained.setdefault(record.path, []).append(record)
+        if record.split != "test":
+            before.setdefault(record.path, []).append(record)
     for record in records:
-        for other in trained.get(record.path, ()) if record.split == "test" else ():
+        for other in before.get(record.path, ()) if record.split == "test" else ():
             if _overlap(record, other):
                 raise _fault(
                     _where(record),
@@ -120,11 +121,11 @@ def check_records(records: Sequence[Record], *, subjects: Sequence[str] | None =
 
 
 def shared_sources(records: Iterable[Record]) -> set[str]:
-    """Source ids (recordings, photos) that both training and test clips come from."""
+    """Source ids (recordings, photos) of test clips that training or the threshold uses too."""
     splits: dict[str, set[str]] = {}
     for record in records:
         splits.setdefault(record.source_id, set()).add(record.split)
-    return {source for source, s in splits.items() if "test" in s and s & {"reference", "train"}}
+    return {source for source, s in splits.items() if "test" in s and len(s) > 1}
 
 
 def _fault(where: str, message: str) -> UserError:
@@ -203,7 +204,7 @@ def _is_flags(value: Any) -> bool:
 _TEXT: _Kind = ("a non-empty string", lambda v: isinstance(v, str) and bool(v.strip()))
 _NUMBER: _Kind = (
     "a finite number of seconds",
-    lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v),
+    lambda v: isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e9,
 )
 _VERSION: _Kind = (
     f"{SCHEMA_VERSION}, the only version this pvchat reads",
@@ -249,6 +250,13 @@ def _parse(line: str, where: str, folder: Path) -> Record:
         data = json.loads(line, parse_constant=refuse, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise _fault(where, f"not valid JSON: {error.msg} at column {error.colno}.") from error
+    except UserError:
+        raise
+    except (RecursionError, ValueError) as error:
+        what = (
+            "brackets are nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        )
+        raise _fault(where, f"not valid JSON: {what}.") from error
     if not isinstance(data, dict):
         raise _fault(where, f"each line must be a JSON object: got {line.strip()[:40]!r}.")
     _check_fields(data, _CLIP, _CLIP_OPTIONAL, where)
@@ -259,7 +267,20 @@ def _parse(line: str, where: str, folder: Path) -> Record:
         named = item.pop("subjects", None)
         qa.append(QA(**item, subjects=tuple(mentions(item["question"]) if named is None else named)))
     data["path"] = Path(os.path.abspath(folder / data["path"]))
+    if not _can_be_file(data["path"]):
+        raise _fault(where, f"path must be one that a file can have: got {str(data['path'])[-60:]!r}.")
     return Record(**data, qa=tuple(qa), where=where)
+
+
+def _can_be_file(path: Path) -> bool:
+    """False for a path that is too long or has a zero byte, which no later question survives."""
+    try:
+        path.stat()
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def _check_fields(

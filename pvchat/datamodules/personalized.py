@@ -106,9 +106,10 @@ class PersonalizedDataModule(LightningDataModule):
         if stage in ("test", "predict"):
             for variant in self.test_variants:
                 self._examples(("test",), variant)
+            self._refuse_copies()
             if shared := shared_sources(self.records):
                 self._say(
-                    f"test clips come from sources that training uses too: {_listed(shared)}. "
+                    f"test clips come from sources that other splits use too: {_listed(shared)}. "
                     "Their scores do not tell how well unseen recordings do."
                 )
 
@@ -126,7 +127,7 @@ class PersonalizedDataModule(LightningDataModule):
     def epoch_loader(self, epoch: int) -> EpochLoader:
         """The training batches of ``epoch``: a pure function of the data, the seed and the epoch."""
         return EpochLoader(
-            Questions(self._examples(TRAINED), self._ready),
+            Questions(self._examples(TRAINED), self.store),
             self._batches(epoch),
             epoch=epoch,
             collate=Collate(self._known, self.stages.at(epoch).num_frames),
@@ -139,7 +140,7 @@ class PersonalizedDataModule(LightningDataModule):
         for record, _ in self._examples(TRAINED):
             if record.id not in seen:
                 seen.add(record.id)
-                yield self._ready.features(record, "main")
+                yield self.store.features(record, "main")
 
     def steps_per_epoch(self, epoch: int) -> int:
         """Training batches of one process in ``epoch``."""
@@ -174,7 +175,8 @@ class PersonalizedDataModule(LightningDataModule):
         return self.source.records()
 
     @property
-    def _ready(self) -> ClipStore:
+    def store(self) -> ClipStore:
+        """Where features come from. RuntimeError before ``attach``."""
         if self._store is None:
             raise RuntimeError("attach(extractor, registry) must be called before setup().")
         return self._store
@@ -206,7 +208,7 @@ class PersonalizedDataModule(LightningDataModule):
 
     def _loader(self, pairs: Pairs, variant: Variant = "main") -> DataLoader[Item]:
         return DataLoader(
-            Questions(pairs, self._ready, variant),
+            Questions(pairs, self.store, variant),
             batch_size=self.eval_batch_size,
             collate_fn=Collate(self._known),
             num_workers=self.num_workers,
@@ -214,14 +216,35 @@ class PersonalizedDataModule(LightningDataModule):
 
     def _calibration(self) -> Pairs:
         if self._has("validation"):
-            pairs = self._examples(("validation",))
-            return [(r, e) for r, e in pairs if e.type == "existence"]
-        self._say("there is no validation clip: thresholds are calibrated on the training clips.")
+            pairs = [(r, e) for r, e in self._examples(("validation",)) if e.type == "existence"]
+            if len({e.polarity for _, e in pairs}) == 2:
+                return pairs
+        self._say(
+            "there are no validation clips with and without the subject: thresholds are calibrated on the "
+            "training clips."
+        )
         asked: dict[str, Pairs] = {}
         for record, example in self._examples(TRAINED):
             if example.type == "existence":
                 asked.setdefault(record.id, []).append((record, example))
         return [pairs[n % len(pairs)] for n, pairs in enumerate(asked.values())]
+
+    def _refuse_copies(self) -> None:
+        """A test clip under another name is no test."""
+        used = {
+            self.store.clip_key(r): r for r in self.records if r.split != "test" and r.qa and self._good(r)
+        }
+        for record in self.records:
+            if record.split == "test" and self._good(record):
+                other = used.get(self.store.clip_key(record))
+                if other is not None:
+                    raise UserError(
+                        f"test clips must differ from others: {record.id!r} is a copy of {other.split} clip "
+                        f"{other.id!r}. Remove one of them."
+                    )
+
+    def _good(self, record: Record) -> bool:
+        return record.id not in self.bad_clips and record.path.is_file()
 
     def _examples(self, splits: tuple[Split, ...], variant: Variant = "main") -> Pairs:
         """Every question about the good clips of ``splits``, their features ready."""
@@ -247,12 +270,12 @@ class PersonalizedDataModule(LightningDataModule):
         new = []
         for record in records:
             with self._tolerant(record):
-                if (record, variant) not in self._ready:
+                if (record, variant) not in self.store:
                     new.append(record)
         shown = tqdm(new, f"{what} clips ({variant})", unit="clip", disable=not new or self._rank > 0)
         for record in shown:
             with self._tolerant(record):
-                self._ready.features(record, variant)
+                self.store.features(record, variant)
         if left_out := {i: why for i, why in self.bad_clips.items() if i not in before}:
             lines = "".join(f"\n  {i}: {why}" for i, why in left_out.items())
             self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{lines}")
@@ -265,9 +288,7 @@ class PersonalizedDataModule(LightningDataModule):
         except UserError as error:
             if self.on_bad_clip == "error":
                 where = f"{record.where}: " if record.where else ""
-                raise UserError(
-                    f"{where}{error} Repair it, or leave it out with on_bad_clip=skip."
-                ) from error
+                raise UserError(f"{where}{error} Or leave it out with on_bad_clip=skip.") from error
             self.bad_clips[record.id] = str(error)
 
     @property

@@ -22,11 +22,14 @@ FramePolicy = Literal["first", "middle"]
 Frames = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
 
-PHOTOS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+PHOTOS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
+MEDIA = PHOTOS | VIDEOS | {".gif"}
+"""Suffixes; what has another one, or none, is looked into."""
 MAX_PX = 1280
 SAME_TIME_S = 1e-3  # decord keeps times in single precision
 SLACK_S = 0.5  # a time range may end this much after the clip: durations are rounded by hand
-REVISION = 1  # raise it when the same file and settings give other frames
+REVISION = 2  # raise it when the same file and settings give other frames
 
 
 def decode(
@@ -52,9 +55,9 @@ def decode(
         max_px=max_px,
         frame_policy=frame_policy,
     )
-    if path.suffix.lower() in PHOTOS:
+    if is_photo(path):
         if start_s is not None or end_s is not None:
-            raise _fault(path, "is a photo and takes no time range")
+            raise _fault(path, "is a photo and takes no time range", "Leave start and end out")
         photo = np.asarray(_shrink(_photo(path), max_px))
         return Clip(np.repeat(photo[None], num_frames, axis=0), np.zeros(num_frames), key)
     times, origin = _frame_times(path)
@@ -63,7 +66,7 @@ def decode(
     frames = None if backend == "pyav" else _with_decord(path, wanted, times)
     if frames is None:
         if backend == "decord":
-            raise _fault(path, "cannot be decoded by decord")
+            raise _fault(path, "cannot be decoded by decord", "Use backend auto or pyav")
         frames = _with_pyav(path, times[wanted], origin)
     if max_px is not None and max(frames.shape[1:3]) > max_px:
         frames = np.stack([np.asarray(_shrink(Image.fromarray(f), max_px)) for f in frames])
@@ -81,34 +84,43 @@ def sample_indices(count: int, num_frames: int, policy: FramePolicy = "first") -
     return [0, *indices[1:]] if policy == "first" else indices
 
 
-def clip_seconds(path: str | Path) -> float:
-    """Time of the last frame of a video, in seconds since the first. Raises UserError."""
-    path = Path(path)
-    if not path.is_file():
-        raise _fault(path, "does not exist")
-    return float(_frame_times(path)[0][-1])
+def is_photo(path: Path) -> bool:
+    """True for a single picture: by its suffix, by its content where the suffix does not tell (gif, none)."""
+    if path.suffix.lower() in PHOTOS | VIDEOS:
+        return path.suffix.lower() in PHOTOS
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) == 1
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def clip_times(path: str | Path) -> Times:
+    """Seconds of every frame of a video since the first one. Raises UserError."""
+    content_hash(Path(path))  # says what is wrong with a file that is none
+    return _frame_times(Path(path))[0]
 
 
 def clip_key(path: Path, **settings: object) -> str:
     """Names the frames that ``decode`` gives: bytes of the file and decode settings."""
-    return _digest(
-        f"{content_hash(path)} {sorted(settings.items())} {path.suffix.lower() in PHOTOS} {REVISION}"
-    )
+    return _digest(f"{content_hash(path)} {sorted(settings.items())} {is_photo(path)} {REVISION}")
 
 
 def content_hash(path: Path) -> str:
     """sha256 of the file's bytes, read once per process as long as size and modification time stay."""
     if path.is_dir():
-        raise _fault(path, "is a folder, not a video or photo")
+        raise _fault(path, "is a folder, not a video or photo", "Name a file in it")
     try:
         stat = path.stat()
         if stat.st_size == 0:
-            raise _fault(path, "is empty (0 bytes)")
+            raise _fault(path, "is empty (0 bytes)", "Copy it again")
         return _file_hash(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
     except FileNotFoundError as error:
-        raise _fault(path, "does not exist") from error
+        raise _fault(path, "does not exist", "Check the path") from error
     except OSError as error:
-        raise _fault(path, f"cannot be read ({error.strerror})") from error
+        raise _fault(
+            path, f"cannot be read ({error.strerror})", "Check its permissions and the disk"
+        ) from error
 
 
 @lru_cache(maxsize=100_000)
@@ -121,8 +133,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fault(path: Path, what: str) -> UserError:
-    return UserError(f"clip '{path}' {what}.")
+def _fault(path: Path, what: str, remedy: str) -> UserError:
+    return UserError(f"clip '{path}' {what}. {remedy}.")
 
 
 def _photo(path: Path) -> Image.Image:
@@ -130,7 +142,9 @@ def _photo(path: Path) -> Image.Image:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _fault(path, "is not a photo that can be read (damaged, or another format)") from error
+        raise _fault(
+            path, "is not a photo that can be read (damaged, or another format)", "Save it as jpg or png"
+        ) from error
 
 
 def _shrink(image: Image.Image, max_px: int | None) -> Image.Image:
@@ -149,14 +163,22 @@ def _frame_times(path: Path) -> tuple[Times, float]:
             declared, unit = stream.frames, stream.time_base
             packets = [p for p in container.demux(stream) if p.size]
     except (av.error.FFmpegError, OSError) as error:
-        raise _fault(path, f"is not a video that can be read ({_reason(error)})") from error
+        raise _fault(
+            path,
+            f"is not a video that can be read ({_reason(error)})",
+            "Save videos as mp4, photos as jpg or png",
+        ) from error
     whole = [p for p in packets if not p.is_corrupt]
     if len(whole) < max(declared, len(packets)):
-        raise _fault(path, f"is truncated: {len(whole)} of {max(declared, len(packets))} frames are there")
+        raise _fault(
+            path,
+            f"is truncated: {len(whole)} of {max(declared, len(packets))} frames are there",
+            "Copy or record it again",
+        )
     stamps = [_stamp(p) for p in whole if not p.is_discard]
     times = np.array(sorted(float(s * unit) for s in stamps if s is not None))
     if not len(times):
-        raise _fault(path, "holds no frames")
+        raise _fault(path, "holds no frames", "Copy or record it again")
     return times - times[0], float(times[0])
 
 
@@ -164,7 +186,7 @@ def _video_stream(path: Path, container: Any) -> Any:
     covers = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & covers]
     if not streams:
-        raise _fault(path, "holds no video (audio only, or damaged)")
+        raise _fault(path, "holds no video (audio only, or damaged)", "Choose a file that shows a picture")
     streams[0].thread_type = "AUTO"
     return streams[0]
 
@@ -186,7 +208,11 @@ def _shown(path: Path, times: Times, start_s: float | None, end_s: float | None)
     start, length = start_s or 0.0, float(times[-1]) + usual
     end = length if end_s is None else end_s
     if not (0 <= start < end and start <= times[-1] + usual and end <= length + SLACK_S):
-        raise _fault(path, f"has no time range {start:g}-{end:g} s: it lasts {length:.2f} s")
+        raise _fault(
+            path,
+            f"has no time range {start:g}-{end:g} s: it lasts {length:.2f} s",
+            "Choose a range within it",
+        )
     first = max(0, int(np.searchsorted(times, start + SAME_TIME_S, side="right")) - 1)
     last = int(np.searchsorted(times, end - SAME_TIME_S, side="left"))
     return np.arange(first, max(last, first + 1))
@@ -207,7 +233,9 @@ def _with_decord(path: Path, wanted: npt.NDArray[np.int64], times: Times) -> Fra
         if np.abs(stamps - stamps[0] - times).max() > SAME_TIME_S:
             return None
         distinct, positions = np.unique(wanted, return_inverse=True)
-        return np.asarray(reader.get_batch(distinct.tolist()).asnumpy()[positions])
+        frames = reader.get_batch(distinct.tolist()).asnumpy()[positions]  # turned, as the clip says
+        with av.open(str(path)) as container:
+            return _mirrored(frames, next(container.decode(_video_stream(path, container))))
     except Exception:  # its errors have no common class; PyAV has the last word and says what is wrong
         return None
 
@@ -226,9 +254,11 @@ def _with_pyav(path: Path, wanted: Times, origin: float) -> Frames:
                 if len(out) == len(wanted):
                     break
     except (av.error.FFmpegError, OSError) as error:
-        raise _fault(path, f"cannot be decoded ({_reason(error)})") from error
+        raise _fault(
+            path, f"cannot be decoded ({_reason(error)})", "Save videos as mp4, photos as jpg or png"
+        ) from error
     if shown is None:
-        raise _fault(path, "holds no frames")
+        raise _fault(path, "holds no frames", "Copy or record it again")
     left = len(wanted) - len(out)
     return np.stack([*out, *([_upright(shown)] * left if left else [])])
 
@@ -240,4 +270,17 @@ def _seconds(frame: Any) -> float:
 def _upright(frame: Any) -> Frames:
     image = frame.to_ndarray(format="rgb24")
     turned = abs(frame.rotation) in (90, 180, 270)
-    return np.rot90(image, frame.rotation // 90) if turned else image
+    return _mirrored(np.rot90(image, frame.rotation // 90) if turned else image, frame)
+
+
+def _mirrored(turned: Frames, frame: Any) -> Frames:
+    """Images (.., H, W, 3), turned as the display matrix (a b; c d) of ``frame`` says, mirrored if it does.
+
+    The angle is taken from a and b, and c and d tell whether the image is mirrored along its other axis."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return turned
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    if a * d >= b * c:
+        return turned
+    return np.flip(turned, -3 if abs(a) > abs(b) else -2)

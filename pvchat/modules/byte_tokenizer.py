@@ -31,6 +31,10 @@ class ByteTokenizer:
     def __len__(self) -> int:
         return len(self._bytes)
 
+    def get_vocab(self) -> dict[str, int]:
+        """Marks and words with their ids; bytes have theirs between the two."""
+        return dict(self._ids)
+
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Ids of ``text``; the chat marks are one id each. No special token is ever added."""
         ids: list[int] = []

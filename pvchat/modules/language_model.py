@@ -21,6 +21,9 @@ from pvchat.prompts import TEMPLATES, TemplateName
 from pvchat.subjects import SubjectRegistry
 
 EMBEDDED = "embedded:"
+# what weights and buffers do not show of a Llama-like decoder
+_DECISIVE = ("model_type", "hidden_act", "num_attention_heads", "num_key_value_heads", "rms_norm_eps")
+_PROBE = "Is Tom here?\n 12 é, <tom>'s"  # tokenizers of one vocabulary may still cut text otherwise
 
 
 class LanguageModel(nn.Module):
@@ -66,9 +69,16 @@ class LanguageModel(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the frozen base, rounded to bf16 so that it does not depend on the dtype in use."""
+        """sha256 over the frozen base, rounded to bf16 so that it does not depend on the dtype in use: its
+        weights, what else decides how they are used, and the tokenizer."""
         if self._fingerprint is None:
-            digest = hashlib.sha256()
+            config = [getattr(self.base.config, name, None) for name in _DECISIVE]
+            words = sorted(self.tokenizer.get_vocab().items())
+            probe = self.tokenizer.encode(_PROBE, add_special_tokens=False)
+            digest = hashlib.sha256(repr((config, words, probe)).encode())
+            for name, buffer in self.base.named_buffers():
+                if name.endswith(".inv_freq"):  # of rotary positions
+                    digest.update(buffer.bfloat16().view(torch.uint8).cpu().numpy())
             for name, parameter in self.base.named_parameters():
                 if LORA_MARK not in name:
                     digest.update(name.replace(".base_layer", "").encode())

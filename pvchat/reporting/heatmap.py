@@ -9,14 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pvchat.errors import UserError
 
 Activations = Mapping[str, Sequence[float]]
-CELL, MARGIN = 0.42, 2.6  # inches: one cell; module names, colour bars and gaps
+Matrix = npt.NDArray[np.float64]
+CELL, MARGIN, NOTE_HEIGHT = 0.46, 1.3, 0.3  # inches: one cell; module names on the left; the note
 INK, QUIET = "#222222", "#777777"
 DEAD = 1e-6
+SHADES = {"shared": "Greys", "routed": "YlGnBu"}
+NOTE = (
+    "In the cells: mean weight of the head (\N{MULTIPLICATION SIGN} never fires). Colours go to the largest "
+    "weight, or difference, of the {who}."
+)
 
 
 def plot_head_activation(
@@ -30,7 +36,8 @@ def plot_head_activation(
     """Draw module -> mean weight of each head (H) with and without the subject as a PNG at ``path``.
 
     One row a module, its heads side by side in three panels: subject present, absent, and the difference.
-    Heads that never fire are marked. A line parts the shared heads, which come first, from the routed ones.
+    Heads that never fire are marked. A line parts the shared heads, which come first, from the routed ones;
+    each kind has colours of its own, for shared weights are far larger.
     Returns ``path``. UserError unless both maps have the same modules with as many heads everywhere."""
     modules = list(present)
     there, away = _matrix(present, modules), _matrix(absent, modules)
@@ -40,36 +47,40 @@ def plot_head_activation(
             f"got {modules} x {there.shape[1]} and {list(absent)} x {away.shape[1]}."
         )
     rows, heads = there.shape
-    change = there - away
-    # Colour scales follow the data: the weights of a trained router have no fixed maximum.
-    level = Normalize(0, max(there.max(), away.max(), DEAD))
-    swing = max(np.abs(change).max(), DEAD)
-    panels = [
-        ("subject present", there, "YlGnBu", level),
-        ("subject absent", away, "YlGnBu", level),
-        ("difference", change, "RdBu_r", TwoSlopeNorm(0, -swing, swing)),
-    ]
-
-    figure = Figure(figsize=(3 * CELL * max(heads, 4) + MARGIN, CELL * rows + 2.05), layout="constrained")
+    kinds = _kinds(num_shared_heads or 0, heads)
+    size = (3 * (CELL * max(heads, 4) + 0.15) + MARGIN, CELL * rows + 1.75)
+    foot = NOTE_HEIGHT / size[1]
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, foot, 1, 1 - foot)))
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
-    all_axes = figure.subplots(1, 3, sharey=True, squeeze=False)[0]
-    images = [_panel(axes, *panel, num_shared_heads) for axes, panel in zip(all_axes, panels, strict=True)]
-    all_axes[0].set_yticks(range(rows), [m.replace(".", "  ") for m in modules], fontsize=9, color=INK)
-    _colour_bar(
-        figure,
-        images[1],
-        list(all_axes[:2]),
-        "mean weight of the head   (\N{MULTIPLICATION SIGN} never fires)",
-    )
-    _colour_bar(figure, images[2], [all_axes[2]], "present \N{MINUS SIGN} absent")
+    note = NOTE.format(who="shared or of the routed heads" if len(kinds) > 1 else "heads")
+    figure.text(0.01, 0.015, note, fontsize=8.5, color=QUIET)
+    panels = figure.subplots(1, 3, sharey=True, squeeze=False)[0]
+    for axes, name, values in zip(panels, ("subject present", "subject absent"), (there, away), strict=False):
+        _frame(axes, name, rows, heads, kinds)
+        for kind, part in kinds.items():
+            top = max(there[:, part].max(), away[:, part].max(), DEAD)
+            _cells(axes, values, part, SHADES[kind], Normalize(0, 1.2 * top), dead=True)
+    _frame(panels[2], "difference: present \N{MINUS SIGN} absent", rows, heads, kinds)
+    for part in kinds.values():
+        swing = max(np.abs(there - away)[:, part].max(), DEAD)
+        _cells(
+            panels[2], there - away, part, "RdBu_r", TwoSlopeNorm(0, -1.2 * swing, 1.2 * swing), dead=False
+        )
+    panels[0].set_yticks(range(rows), [m.replace(".", "  ") for m in modules], fontsize=9, color=INK)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160, facecolor="white")
     return path
 
 
-def _matrix(activations: Activations, modules: Sequence[str]) -> npt.NDArray[np.float64]:
+def _kinds(num_shared_heads: int, heads: int) -> dict[str, slice]:
+    """Kind of head -> its columns."""
+    routed = {"routed": slice(num_shared_heads, heads)}
+    return {"shared": slice(0, num_shared_heads), **routed} if num_shared_heads else routed
+
+
+def _matrix(activations: Activations, modules: Sequence[str]) -> Matrix:
     """(modules, heads)."""
     rows = [np.asarray(activations.get(name, ()), dtype=np.float64) for name in modules]
     if not rows or len({row.shape for row in rows}) != 1 or rows[0].ndim != 1 or not rows[0].size:
@@ -78,41 +89,43 @@ def _matrix(activations: Activations, modules: Sequence[str]) -> npt.NDArray[np.
     return np.stack(rows)
 
 
-def _panel(
-    axes: Axes,
-    title: str,
-    values: npt.NDArray[np.float64],
-    colours: str,
-    norm: Normalize,
-    num_shared_heads: int | None,
-) -> AxesImage:
-    rows, heads = values.shape
-    image = axes.imshow(values, cmap=colours, norm=norm, aspect="equal")
-    axes.set_title(title, fontsize=10, color=INK, pad=16 if num_shared_heads else 6)
+def _frame(axes: Axes, title: str, rows: int, heads: int, kinds: Mapping[str, slice]) -> None:
+    """Title, head numbers, white lines between the cells, and what parts the kinds of heads."""
+    axes.set(xlim=(-0.5, heads - 0.5), ylim=(rows - 0.5, -0.5), aspect="equal")
+    axes.set_title(title, fontsize=10, color=INK, pad=22 if len(kinds) > 1 else 6)
     axes.set_xticks(range(heads), [str(h) for h in range(heads)], fontsize=8, color=QUIET)
     axes.set_xlabel("head", fontsize=9, color=QUIET)
-    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    # White lines between the cells make single heads easy to follow across the panels.
     axes.set_xticks(np.arange(heads + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.2)
-    axes.tick_params(which="minor", length=0)
-    if title != "difference":
-        dead_rows, dead_heads = np.nonzero(values < DEAD)
-        axes.scatter(dead_heads, dead_rows, marker="x", s=16, color=QUIET, linewidths=0.9)
-    if num_shared_heads:
-        edge = num_shared_heads - 0.5
-        axes.plot([edge, edge], [-0.5, rows - 0.5], color=INK, linewidth=1.6, clip_on=False)
-        for middle, name in (((edge - 0.5) / 2, "shared"), ((edge + heads - 0.5) / 2, "routed")):
-            axes.text(middle, -0.62, name, ha="center", va="bottom", fontsize=8, color=QUIET)
-    return image
+    axes.tick_params(which="both", length=0)
+    if len(kinds) > 1:
+        edge = kinds["routed"].start - 0.5
+        axes.plot([edge, edge], [-0.8, rows - 0.5], color=INK, linewidth=1.6, clip_on=False)
+        for name, part in kinds.items():
+            middle = (part.start + part.stop - 1) / 2
+            axes.text(middle, -0.6, name, ha="center", va="bottom", fontsize=8.5, color=QUIET)
 
 
-def _colour_bar(figure: Figure, image: AxesImage, axes: list[Axes], label: str) -> None:
-    bar = figure.colorbar(
-        image, ax=axes, location="bottom", shrink=0.6, aspect=40 if len(axes) > 1 else 20, pad=0.03
-    )
-    bar.set_label(label, fontsize=9, color=QUIET)
-    bar.ax.tick_params(labelsize=8, colors=QUIET, length=2)
-    bar.outline.set_visible(False)
+def _cells(axes: Axes, values: Matrix, part: slice, colours: str, norm: Normalize, *, dead: bool) -> None:
+    """Colour the heads ``part`` of ``values`` and write their weights into the cells."""
+    rows = len(values)
+    extent = (part.start - 0.5, part.stop - 0.5, rows - 0.5, -0.5)
+    image = axes.imshow(values[:, part], cmap=colours, norm=norm, extent=extent, aspect="equal")
+    for row in range(rows):
+        for head in range(part.start, part.stop):
+            value = values[row, head]
+            text = "\N{MULTIPLICATION SIGN}" if dead and value < DEAD else _short(value, signed=not dead)
+            light = np.dot(image.cmap(norm(value))[:3], (0.3, 0.6, 0.1))
+            axes.text(
+                head, row, text, ha="center", va="center", fontsize=7, color=INK if light > 0.55 else "white"
+            )
+
+
+def _short(value: float, *, signed: bool) -> str:
+    """``0.238`` -> ``.24``; what rounds to nothing is ``0``."""
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    if float(text) == 0:
+        return "0"
+    return text.replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""A test in one table: the model and its controls."""
+"""A test on screen: presence for the model and its controls, then what else was and was not learned."""
 
 from collections.abc import Mapping
 
@@ -24,11 +24,40 @@ CAPTION = (
 )
 
 
+OPEN = ("appearance", "action", "location", "general")
+LEARNED = 0.5
+OPEN_CAPTION = (
+    "What else was asked? there: share of answers that are, word for word, the truth about who is on\n"
+    "screen; not there: share that say so and make nothing up. BLEU: likeness to the truth, phrases included."
+)
+
+
 def summary(metrics: Mapping[str, float], *, split: str = "test") -> str:
-    """The presence metrics of a run (``{split}/{control}/{metric}``) as a table with what each row means."""
+    """The metrics of a run (``{split}/{control}/{metric}``) as tables with what each row means."""
     rows: list[list[Cell]] = [
         [control, *(metrics.get(f"{split}/{control}/{name}") for name in COLUMNS.values()), meaning]
         for control, meaning in MEANING.items()
         if f"{split}/{control}/presence_auc" in metrics
     ]
-    return f"{CAPTION}\n\n{render_table(['control', *COLUMNS, 'what it is'], rows, digits=2)}"
+    presence = f"{CAPTION}\n\n{render_table(['control', *COLUMNS, 'what it is'], rows, digits=2)}"
+    return "\n\n".join([presence, *_open_questions(metrics, f"{split}/main")])
+
+
+def _open_questions(metrics: Mapping[str, float], where: str) -> list[str]:
+    """Table of the open questions and one sentence on what was not learned; nothing if none were asked."""
+    exact = {kind: metrics[key] for kind in OPEN if (key := f"{where}/{kind}_exact") in metrics}
+    rows: list[list[Cell]] = [
+        [kind, exact.get(kind), metrics.get(f"{where}/{kind}_refused")]
+        for kind in OPEN
+        if kind in exact or f"{where}/{kind}_refused" in metrics
+    ]
+    if not rows:
+        return []
+    rows += [
+        [f"BLEU-{n}", *(metrics.get(f"{where}/bleu{n}_{side}") for side in ("present", "absent"))]
+        for n in (1, 4)
+    ]
+    table = render_table(["asked about", "there", "not there"], rows, digits=2)
+    weak = [f"{kind} ({share:.0%})" for kind, share in exact.items() if share < LEARNED]
+    told = [f"Not learned, answered right less than half the time: {', '.join(weak)}."] if weak else []
+    return [f"{OPEN_CAPTION}\n\n{table}", *told]

@@ -3,12 +3,14 @@
 Each scene (place, clothes, motion, light, size, sharpness, colour) is filmed with every subject and again
 with strangers, so nothing but the face tells who is there."""
 
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from pvchat.datamodules.manifest import Record, Split, write_manifest
 from pvchat.errors import UserError
@@ -79,17 +81,46 @@ def build_corpus(
     seed: int,
     raw: Sequence[RawClip] = (),
     settings: CorpusSettings | None = None,
+    progress: bool = False,
 ) -> Path:
     """Compose the clips, write them under ``out`` and return the path of ``manifest.jsonl``.
 
     The ``subjects`` (``positives``: name -> portraits by split) are told from the ``negatives`` (portraits by
     split) and from each other: every scene is filmed with each of them. ``raw`` clips are added as they are.
-    The same seed gives the same bytes. Raises UserError if somebody has no portrait for a split, or a
-    stranger of the test is also trained on."""
+    The same seed gives the same bytes. ``out`` is there whole or not at all. ``progress`` shows a bar.
+    Raises UserError if somebody has no portrait for a split, a stranger of the test is also trained on, or
+    ``out`` holds something."""
     out, settings = Path(out), settings or CorpusSettings()
     _check(subjects, positives, negatives, settings)
     _check_raw(raw, subjects)
-    records: list[Record] = []
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"a corpus needs a folder of its own: {out} is there and not empty. Choose another.")
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        sizes = [settings.size(split) for split in _SPLITS]
+        total = sum(size.scenes * (len(subjects) + size.strangers) for size in sizes)
+        with tqdm(total=total, desc="clips", unit="clip", disable=not progress) as bar:
+            records = list(_compose_all(subjects, positives, negatives, partial, seed, settings, bar.update))
+        records += [_take_over(clip, n, subjects, partial, seed, settings) for n, clip in enumerate(raw)]
+        write_manifest(partial / "manifest.jsonl", records)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out / "manifest.jsonl"
+
+
+def _compose_all(
+    subjects: Sequence[str],
+    positives: Mapping[str, Portraits],
+    negatives: Portraits,
+    out: Path,
+    seed: int,
+    settings: CorpusSettings,
+    done: Callable[[], object],
+) -> Iterator[Record]:
+    """Write all composed clips and tell of each."""
     for split in _SPLITS:
         own = {name: positives[name].get(split, ()) for name in subjects}
         others = negatives.get(split, ())
@@ -103,25 +134,21 @@ def build_corpus(
                     write_photo(path.with_suffix(".png"), frames[0])
                 presence = {other: other == name for other in subjects}
                 rng = np.random.default_rng([scene.seed, role, 1])
-                records.append(
-                    Record(
-                        id=clip_id,
-                        path=path,
-                        presence=presence,
-                        source_id=portrait.source_id,
-                        background=scene.background,
-                        clothes=str(scene.clothes),
-                        motion=scene.motion,
-                        origin="negative" if name is None else "warp",
-                        split=split,
-                        licence=portrait.licence,
-                        consent=portrait.consent,
-                        qa=clip_qa(presence, scene, rng, settings.questions),
-                    )
+                yield Record(
+                    id=clip_id,
+                    path=path,
+                    presence=presence,
+                    source_id=portrait.source_id,
+                    background=scene.background,
+                    clothes=str(scene.clothes),
+                    motion=scene.motion,
+                    origin="negative" if name is None else "warp",
+                    split=split,
+                    licence=portrait.licence,
+                    consent=portrait.consent,
+                    qa=clip_qa(presence, scene, rng, settings.questions),
                 )
-    records += [_take_over(clip, n, subjects, out, seed, settings) for n, clip in enumerate(raw)]
-    write_manifest(out / "manifest.jsonl", records)
-    return out / "manifest.jsonl"
+                done()
 
 
 def _film(

@@ -1,8 +1,6 @@
 """A small corpus of two real people from installed packages, for configs that must run as they are."""
 
 import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -58,16 +56,11 @@ class DemoCorpus:
         eileen, grace = astronaut(faces), admiral(faces)
         rng = np.random.default_rng(self.seed)
         others = [reshape(grace, sample_genes(rng), person=f"grace {n}") for n in (1, 2)]
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".demo-"))
-        try:
-            build_corpus(
-                subjects=[SUBJECT],
-                positives={SUBJECT: {"train": [eileen], "validation": [eileen], "test": [eileen]}},
-                negatives={"train": [grace], "validation": others[:1], "test": others[1:]},
-                out=partial,
-                seed=self.seed,
-                settings=SETTINGS,
-            )
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        build_corpus(
+            subjects=[SUBJECT],
+            positives={SUBJECT: {"train": [eileen], "validation": [eileen], "test": [eileen]}},
+            negatives={"train": [grace], "validation": others[:1], "test": others[1:]},
+            out=folder,
+            seed=self.seed,
+            settings=SETTINGS,
+        )

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import skimage
+from tqdm import tqdm
 
 from pvchat.assets import asset
 from pvchat.datamodules.manifest import Split
@@ -60,7 +61,12 @@ def passenger(
 
 
 def default_negatives(
-    subjects: Sequence[Portrait], *, faces: FaceAnalyzer, seed: int, count: int = 14
+    subjects: Sequence[Portrait],
+    *,
+    faces: FaceAnalyzer,
+    seed: int,
+    count: int = 14,
+    progress: bool = False,
 ) -> dict[Split, list[Portrait]]:
     """People who are none of ``subjects``, nobody in two splits: ``count`` reshaped faces (about 3 : 1 : 2
     over train, validation and test), the astronaut as a real stranger in the test, the other real people in
@@ -79,7 +85,7 @@ def default_negatives(
     }
     limits = [(e, OTHER_PERSON) for e in own]
     limits += [(e, APART) for portraits in real.values() for e in _embed_some(portraits[:1], faces)]
-    made = reshaped_people(bases, limits=limits, faces=faces, seed=seed, count=count)
+    made = reshaped_people(bases, limits=limits, faces=faces, seed=seed, count=count, progress=progress)
     test, validation = round(count / 3), round(count / 6)
     return {
         "train": [*real.get("admiral", []), *real.get("passenger", []), *made[test + validation :]],
@@ -95,11 +101,13 @@ def reshaped_people(
     faces: FaceAnalyzer,
     seed: int,
     count: int = 14,
+    progress: bool = False,
 ) -> list[Portrait]:
     """``count`` new people made from ``bases``: another's eyes and nose, other proportions, skin and hair.
 
     ``limits`` are face embeddings (128,) and the least distance from each; new people also are ``APART`` from
-    each other. Raises UserError if too few of the tries are."""
+    each other. ``progress`` shows a bar. Raises UserError if too few of the tries are."""
+    bar = tqdm(total=count, desc="other people", unit="person", disable=not progress)
     rng = np.random.default_rng([seed, 14])
     limits = list(limits)
     made: list[Portrait] = []
@@ -119,8 +127,11 @@ def reshaped_people(
             assert embedding is not None
             made.append(person)
             limits.append((embedding, APART))
+            bar.update()
         if len(made) == count:
+            bar.close()
             return made
+    bar.close()
     raise UserError(
         f"{count} people unlike the subjects were wanted: {len(made)} of {_TRIES * count} tries are. "
         "Ask for fewer, or give photos of other people (--negatives)."

@@ -17,7 +17,16 @@ from pvchat.synthesis.matte import HeadFrame, head_coverage, head_matte
 Frames = npt.NDArray[np.uint8]
 HEAD_PX = 192
 UNIT_PX = 40.0  # eyes to mouth in a head crop
+Seconds = tuple[float, float]
 _CLEARLY_LARGER = 2.0  # a face this many times larger (area) than the next is the one meant
+
+
+class FaceChoiceError(UserError):
+    """A photo or clip shows no face (``found`` 0), or several and nobody said which."""
+
+    def __init__(self, message: str, *, found: int) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ def clip_portraits(
     ``start_s`` and ``end_s`` seconds. Frames in which the face is lost are left out."""
     path = Path(path)
     frames = decode(path, num_frames=count * frames_each, start_s=start_s, end_s=end_s).frames
-    tracked = _track(faces.detect(frames), path, face)
+    seconds = None if start_s is None or end_s is None else (start_s, end_s)
+    tracked = _track(faces.detect(frames), path, face, seconds)
     portraits = []
     for i in range(count):
         window = [t for t in tracked if i * frames_each <= t[0] < (i + 1) * frames_each]
@@ -107,26 +117,39 @@ def clip_portraits(
     return portraits
 
 
-def choose_face(found: Sequence[Face], path: Path, face: int | None = None) -> Face:
-    """The face that is meant: the only one, a clearly larger one, or number ``face`` from the left."""
-    if not found:
-        raise UserError(
-            f"a reference must show a face: none was found in {path.name}. Choose a photo in which the face "
-            "is larger, sharper or less turned away."
+def choose_face(
+    found: Sequence[Face], path: Path, face: int | None = None, *, seconds: Seconds | None = None
+) -> Face:
+    """The face that is meant: the only one, number ``face`` from the left, or a clearly larger one.
+    ``seconds`` are those of a clip that were searched. Raises FaceChoiceError."""
+    if not found and seconds is not None:
+        raise FaceChoiceError(
+            f"a recording must show the person in each of its parts: no face was found in {path.name} from "
+            f"{seconds[0]:.1f} to {seconds[1]:.1f} s. Cut it to where they are in sight, or give photos.",
+            found=0,
         )
-    ordered = sorted(found, key=lambda f: float(f.box[0] + f.box[2]))
+    if not found:
+        raise FaceChoiceError(
+            f"a reference must show a face: none was found in {path.name}. Choose a photo in which the face "
+            "is larger, sharper or less turned away.",
+            found=0,
+        )
+    if len(found) == 1:
+        return found[0]
     if face is not None:
-        if not 1 <= face <= len(ordered):
-            raise UserError(
+        if not 1 <= face <= len(found):
+            raise FaceChoiceError(
                 f"--face counts the faces from left to right, from 1: got {face}, and {path.name} shows "
-                f"{len(ordered)}. Choose one of 1-{len(ordered)}."
+                f"{len(found)}. Choose one of 1-{len(found)}.",
+                found=len(found),
             )
-        return ordered[face - 1]
+        return sorted(found, key=lambda f: float(f.box[0] + f.box[2]))[face - 1]
     by_area = sorted(found, key=lambda f: f.area, reverse=True)
-    if len(by_area) > 1 and by_area[0].area < _CLEARLY_LARGER * by_area[1].area:
-        raise UserError(
+    if by_area[0].area < _CLEARLY_LARGER * by_area[1].area:
+        raise FaceChoiceError(
             f"a reference must show one person: {path.name} shows {len(found)} faces of about the same size. "
-            f"Crop it to the person, or choose with --face N (1-{len(found)} from left to right)."
+            f"Crop it to the person, or choose with --face N (1-{len(found)} from left to right).",
+            found=len(found),
         )
     return by_area[0]
 
@@ -190,7 +213,9 @@ def _crop(
     return np.asarray(crop), np.asarray(valid)
 
 
-def _track(found: Sequence[Sequence[Face]], path: Path, face: int | None) -> list[tuple[int, Face]]:
+def _track(
+    found: Sequence[Sequence[Face]], path: Path, face: int | None, seconds: Seconds | None
+) -> list[tuple[int, Face]]:
     """Follow the chosen face from the first frame that shows one."""
     tracked: list[tuple[int, Face]] = []
     for t, candidates in enumerate(found):
@@ -204,7 +229,7 @@ def _track(found: Sequence[Sequence[Face]], path: Path, face: int | None) -> lis
         if _distance(nearest, last) < float(last.box[2] - last.box[0]):
             tracked.append((t, nearest))
     if not tracked:
-        choose_face([], path)
+        choose_face([], path, seconds=seconds)
     return tracked
 
 

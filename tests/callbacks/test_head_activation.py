@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from tiny import fit, make_corpus, make_data, make_module, make_plan, make_trainer
 
@@ -44,6 +45,18 @@ def test_means_with_and_without_the_person(tiny_corpus: Path, tmp_path: Path) ->
             torch.testing.assert_close(torch.tensor(values), expected[name], atol=1e-5, rtol=1e-5)
     assert maps["present"] != maps["absent"]
     assert (tmp_path / "head_activation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_parts_shared_from_routed_heads(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int | None] = []
+    monkeypatch.setattr(
+        "pvchat.callbacks.head_activation.plot_head_activation",
+        lambda *_, num_shared_heads: drawn.append(num_shared_heads),
+    )
+    after_test(tiny_corpus, tmp_path, make_module(controls=("main",), generate=()))
+    assert drawn == [2]  # tiny.REMOH
 
 
 def test_it_does_not_disturb_the_test(tiny_corpus: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -10,6 +11,7 @@ import pytest
 import torch
 from tiny import REMOH, fit, make_batch, make_data, make_module, make_plan, make_trainer
 
+from pvchat.callbacks import SparsityController
 from pvchat.losses import AnswerCrossEntropy, Objective, RoutingSparsity
 from pvchat.training import PersonalizedVideoChat
 
@@ -82,6 +84,23 @@ def test_one_update_per_optimizer_step(tiny_corpus: Path, accumulate: int) -> No
     assert len({*watch.values, float(torch.tensor(START))}) - 1 == watch.steps[-1]
     assert watch.steps[-1] <= math.ceil(len(watch.values) / accumulate) + 1
     assert len(set(watch.sparsities)) > 1
+
+
+def test_the_update_sees_every_accumulated_batch_and_every_process() -> None:
+    """Batches of .1 and .5 here, a mean of .7 in the other process: the update sees .5."""
+    module, controller, shared = with_lambda(), SparsityController(), []
+
+    def reduce(value: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        shared.append((value.tolist(), reduce_op))
+        return (value + 0.7) / 2
+
+    trainer: Any = SimpleNamespace(global_step=3, strategy=SimpleNamespace(reduce=reduce))
+    controller.on_train_start(trainer, module)
+    for step, sparsity in ((3, 0.1), (4, 0.5)):
+        trainer.global_step = step
+        controller.on_train_batch_end(trainer, module, {"sparsities": torch.tensor([sparsity])}, None, 0)
+    assert shared == [(pytest.approx([0.3]), "mean")]
+    assert value_of(module) == pytest.approx(START * math.exp(K * (TARGET - 0.5)))
 
 
 @pytest.mark.parametrize("released", [False, True])

@@ -113,7 +113,7 @@ def test_the_image_stage_shows_the_first_frame(tiny_corpus: Path) -> None:
     whole = {e.clip_id: n for n, (_, e) in enumerate(data._examples(("reference", "train")))}
     for batch in data.epoch_loader(0):
         for n, example in enumerate(batch.examples):
-            features = data._ready.features(data._examples(("reference", "train"))[whole[example.clip_id]][0])
+            features = data.store.features(data._examples(("reference", "train"))[whole[example.clip_id]][0])
             assert torch.equal(batch.views["global"][n], features["global"][:1])
             assert features["global"].shape[0] == 2
 

@@ -44,6 +44,15 @@ def test_features_of_the_right_frames(tmp_path: Path, record: Record, extractor:
     assert features["global"].mean((1, 2)).tolist() == pytest.approx([0, 150], abs=3)
 
 
+def test_features_of_the_time_range(tmp_path: Path, record: Record, extractor: Any) -> None:
+    """A frame every .04 s."""
+    store = ClipStore(tmp_path / "c", extractor=extractor, settings=SETTINGS)
+    later = store.features(record_of(record.path, start_s=0.12))["global"].mean((1, 2))
+    middle = store.features(record_of(record.path, start_s=0.04, end_s=0.12))["global"].mean((1, 2))
+    assert later.tolist() == pytest.approx([150, 150], abs=3)
+    assert middle.tolist() == pytest.approx([50, 50], abs=3)
+
+
 def test_second_run_decodes_and_computes_nothing(
     tmp_path: Path, record: Record, make_extractor: Any, decoded: list[Path]
 ) -> None:

@@ -43,6 +43,10 @@ def without(line: dict[str, Any], key: str) -> dict[str, Any]:
         ({"presence": {"ann": True}}, "unknown subject 'ann' in presence"),
         ({"presence": {"<tom>": True}}, "a subject name is 1-40 letters, digits"),
         ({"start_s": True}, "start_s must be a finite number of seconds: got true."),
+        ({"start_s": 10**4000}, "start_s must be a finite number of seconds"),
+        ({"path": "x" * 5000}, "path must be one that a file can have: got 'xxx"),
+        ({"path": "a/" * 5000}, "line 2: path must be one that a file can have"),
+        ({"path": "a\0b"}, "path must be one that a file can have"),
         ({"start_s": "0"}, "start_s must be a finite number of seconds"),
         ({"start_s": -1.0}, "time range must have 0 <= start_s < end_s: got start_s=-1.0, end_s=None."),
         ({"start_s": 3, "end_s": 3}, "time range must have 0 <= start_s < end_s: got start_s=3, end_s=3."),
@@ -84,6 +88,8 @@ def test_each_fault_names_its_line(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[" * 100_000, "m.jsonl line 3: not valid JSON: brackets are nested too deeply"),
+        ('{"start_s": 1' + "0" * 5000 + "}", "m.jsonl line 3: not valid JSON: a number is too long"),
         ('{"id": 1,}', "m.jsonl line 3: not valid JSON: .* at column 1?[0-9]"),
         ("[1]", "m.jsonl line 3: each line must be a JSON object: got '\\[1\\]'"),
         ('{"id": "a", "id": "b"}', "m.jsonl line 3: key 'id' is given twice"),
@@ -153,6 +159,9 @@ def test_a_test_clip_may_not_be_trained_on(tmp_path: Path, line: Line, write_man
     with pytest.raises(
         UserError, match=r"line 2: test clip 'b' shows the same seconds of x.mp4 as train clip 'a'"
     ):
+        read_manifest(path, check_files=False)
+    path = write_manifest_lines(tmp_path / "m.jsonl", [{**train, "split": "validation"}, test])
+    with pytest.raises(UserError, match=r"the same seconds of x.mp4 as validation clip 'a'"):
         read_manifest(path, check_files=False)
     path = write_manifest_lines(tmp_path / "m.jsonl", [train, {**test, "start_s": 5, "source_id": "s"}])
     assert shared_sources(read_manifest(path, check_files=False)) == set()

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from pvchat.batch import Batch, Example
+from pvchat.datamodules.manifest import read_manifest
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.sources import ManifestSource
 from pvchat.errors import UserError
@@ -58,6 +59,14 @@ def test_training_is_balanced_and_complete(corpus: Path, make_data: MakeData, ex
     counts = Counter(e.polarity for e in examples if e.type == "existence")
     assert counts["yes"] == counts["no"] == 21
     assert {e.clip_id for e in examples} == {f"tom{n}" for n in range(3)} | {f"other{n}" for n in range(7)}
+
+
+def test_training_features_are_those_of_the_training_clips(
+    corpus: Path, make_data: MakeData, extractor: Any
+) -> None:
+    """Once each, and no other: clip n starts with grey level 10 n, and those for training come first."""
+    levels = [float(f["global"][0].mean()) for f in make_data(corpus, extractor).training_features()]
+    assert levels == pytest.approx([10 * n for n in range(10)], abs=3)
 
 
 def test_order_is_a_function_of_seed_and_epoch(corpus: Path, make_data: MakeData, extractor: Any) -> None:
@@ -157,6 +166,34 @@ def test_calibration_without_validation_clips(
     assert capsys.readouterr().err.count("thresholds are calibrated on the training clips") == 1
 
 
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_test_clip_may_not_be_a_copy(corpus: Path, make_data: MakeData, extractor: Any, split: str) -> None:
+    """Under another name, so that the manifest alone cannot tell."""
+    records = read_manifest(corpus)
+    original = next(r for r in records if r.split == split)
+    copied = next(r for r in records if r.split == "test")
+    copied.path.unlink()
+    copied.path.write_bytes(original.path.read_bytes())
+    data = make_data(corpus, extractor)
+    with pytest.raises(UserError, match=f"{copied.id!r} is a copy of {split} clip {original.id!r}. Remove"):
+        data.setup("test")
+
+
+def test_one_kind_of_validation_clip_cannot_set_a_threshold(
+    corpus: Path, make_data: MakeData, extractor: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = corpus.read_text().splitlines()
+    kept = [t for t in lines if '"validation"' not in t or '"polarity": "no"' not in t]
+    assert 0 < len(kept) < len(lines)
+    corpus.write_text("\n".join(kept))
+    data = make_data(corpus, extractor)
+    data.setup("test")
+    assert {e.clip_id for e in asked(data.calibration_dataloader())} <= {
+        r.id for r in data.records if r.split == "train"
+    }
+    assert "calibrated on the training clips" in capsys.readouterr().err
+
+
 def test_second_preparation_is_all_cache(
     corpus: Path, make_data: MakeData, make_extractor: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,7 +224,7 @@ def test_bad_clips_are_refused(corpus: Path, make_data: MakeData, extractor: Any
         make_data(corpus, extractor).setup("fit")
     (corpus.parent / "clips" / "tom1.mp4").rename(corpus.parent / "clips" / "tom0.mp4")
     (corpus.parent / "clips" / "tom1.mp4").write_bytes(b"")
-    message = r"^manifest.jsonl line 2: clip '\S*tom1.mp4' is empty \(0 bytes\)\. Repair it, or leave it out"
+    message = r"^manifest.jsonl line 2: clip '\S*tom1.mp4' is empty \(0 bytes\)\. Copy it again\. Or leave"
     with pytest.raises(UserError, match=message) as caught:
         make_data(corpus, extractor).setup("fit")
     assert "\n" not in str(caught.value)
@@ -247,7 +284,8 @@ def test_shared_recordings_are_said(
     corpus.write_text(corpus.read_text().replace("recording of testTrue", "recording of tom1"))
     make_data(corpus, extractor).setup("test")
     assert (
-        "test clips come from sources that training uses too: recording of tom1." in capsys.readouterr().err
+        "test clips come from sources that other splits use too: recording of tom1."
+        in capsys.readouterr().err
     )
 
 

@@ -6,6 +6,7 @@ import wave
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pvchat.datamodules import video
-from pvchat.datamodules.video import decode, sample_indices
+from pvchat.datamodules.video import clip_times, decode, is_photo, sample_indices
 from pvchat.errors import UserError
 
 WriteVideo = Callable[..., Path]
@@ -96,8 +97,29 @@ def test_decoders_agree(tmp_path: Path, write_video: WriteVideo, vfr: Path) -> N
 def test_pyav_is_the_fallback(vfr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", None)  # as if not installed
     assert levels(decode(vfr, num_frames=16).frames) == sample_indices(16, 16)
-    with pytest.raises(UserError, match=r"vfr.mp4' cannot be decoded by decord\."):
+    with pytest.raises(UserError, match=r"vfr.mp4' cannot be decoded by decord\. Use"):
         decode(vfr, num_frames=2, backend="decord")
+
+
+def test_a_decord_with_other_times_is_not_believed(vfr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many frames, but at a constant rate (and black): not those asked for."""
+
+    class Reader:
+        def __init__(self, path: str) -> None:
+            self.times = np.linspace(0, 3.3, 16)
+
+        def __len__(self) -> int:
+            return len(self.times)
+
+        def get_frame_timestamp(self, indices: range) -> np.ndarray:
+            return np.stack([self.times, self.times], 1)[: len(indices)]
+
+        def get_batch(self, indices: list[int]) -> SimpleNamespace:
+            return SimpleNamespace(asnumpy=lambda: np.zeros((len(indices), 32, 64, 3), np.uint8))
+
+    logging = SimpleNamespace(QUIET=0, set_level=lambda level: None)
+    monkeypatch.setitem(sys.modules, "decord", SimpleNamespace(VideoReader=Reader, logging=logging))
+    assert levels(decode(vfr, num_frames=16).frames) == sample_indices(16, 16)
 
 
 def test_widths_decord_cannot_copy(tmp_path: Path, write_video: WriteVideo) -> None:
@@ -115,6 +137,14 @@ def test_formats_without_presentation_times(tmp_path: Path, write_video: WriteVi
     assert clip.times.tolist() == pytest.approx([0, 0.04, 0.08, 0.08])
 
 
+def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
+    """Pixel (x, y) is to be shown at (a x + c y, b x + d y)."""
+    data = path.read_bytes()
+    at = data.index(b"tkhd") + 44  # the matrix of the track header, 16.16 fixed point
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data[:at] + matrix + data[at + 36 :])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_rotation_metadata(
@@ -125,14 +155,32 @@ def test_rotation_metadata(
     lying[:16, :32] = 255  # top left is white
     path = write_video(tmp_path / "phone.mp4", [0] * 3, image=lying, size=(64, 32))
     sin, cos = {0: (0, 1), 90: (1, 0), 180: (0, -1), 270: (-1, 0)}[degrees]
-    data = path.read_bytes()
-    at = data.index(b"tkhd") + 44  # the matrix of the track header, 16.16 fixed point
-    matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(data[:at] + matrix + data[at + 36 :])
+    set_matrix(path, cos, sin, -sin, cos)
     frame = decode(path, num_frames=1, backend=backend).frames[0]
     upright = np.rot90(lying, -degrees // 90)
     assert frame.shape == upright.shape
     assert np.abs(frame.astype(int) - upright).mean() < 8
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("matrix", [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+def test_mirrored_metadata(
+    tmp_path: Path, write_video: WriteVideo, backend: video.Backend, matrix: tuple[int, int, int, int]
+) -> None:
+    """A front camera may write a mirrored image and how to mirror it back."""
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32], stored[16:, :32] = 255, 128
+    path = write_video(tmp_path / "selfie.mp4", [0] * 3, image=stored, size=(64, 32))
+    set_matrix(path, *matrix)
+    frames = decode(path, num_frames=2, backend=backend).frames
+    shown = {
+        (-1, 0, 0, 1): stored[:, ::-1],
+        (1, 0, 0, -1): stored[::-1],
+        (0, 1, 1, 0): stored.swapaxes(0, 1),
+        (0, -1, -1, 0): stored.swapaxes(0, 1)[::-1, ::-1],
+    }[matrix]
+    assert frames.shape == (2, *shown.shape)
+    assert np.abs(frames.astype(int) - shown).mean() < 8
 
 
 def test_photo_with_exif_orientation(tmp_path: Path) -> None:
@@ -228,15 +276,15 @@ def bad_file(kind: str, folder: Path, write_video: WriteVideo) -> Path:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("missing", "does not exist"),
-        ("folder", "is a folder, not a video or photo"),
-        ("empty", r"is empty \(0 bytes\)"),
-        ("text", r"is not a video that can be read \(Invalid data found .*\)"),
-        ("truncated", r"is truncated: \d\d of 100 frames are there"),
-        ("cut in a frame", "is truncated: 99 of 100 frames are there"),
-        ("no index", r"is not a video that can be read \(.*\)"),
-        ("no frames", r"(holds no frames|holds no video \(audio only, or damaged\))"),
-        ("audio only", r"holds no video \(audio only, or damaged\)"),
+        ("missing", r"does not exist\. Check the path"),
+        ("folder", r"is a folder, not a video or photo\. Name a file in it"),
+        ("empty", r"is empty \(0 bytes\)\. Copy it again"),
+        ("text", r"is not a video that can be read \(Invalid data found .*\)\. Save videos as mp4.*"),
+        ("truncated", r"is truncated: \d\d of 100 frames are there\. Copy or record it again"),
+        ("cut in a frame", r"is truncated: 99 of 100 frames are there\. Copy or record it again"),
+        ("no index", r"is not a video that can be read \(.*\)\. Save videos as mp4.*"),
+        ("no frames", r"(holds no frames|holds no video \(audio only, or damaged\))\. .*"),
+        ("audio only", r"holds no video \(audio only, or damaged\)\. Choose a file that shows a picture"),
     ],
 )
 def test_bad_files(tmp_path: Path, write_video: WriteVideo, kind: str, what: str) -> None:
@@ -265,6 +313,30 @@ def test_damaged_photo(tmp_path: Path) -> None:
         decode(cut, num_frames=2)
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.tiff", "a.webp", "a", "a.jfif"])
+def test_photos_of_any_format_and_name(tmp_path: Path, name: str) -> None:
+    format_ = {"": "png", ".jfif": "jpeg"}.get(Path(name).suffix)
+    Image.new("RGB", (8, 6), (255, 255, 255)).save(tmp_path / name, format=format_)
+    assert is_photo(tmp_path / name)
+    assert decode(tmp_path / name, num_frames=2).frames.shape == (2, 6, 8, 3)
+
+
+def test_what_moves_is_no_photo(tmp_path: Path, write_video: WriteVideo) -> None:
+    first, *others = (Image.new("L", (8, 6), level) for level in (0, 90, 255))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=100)
+    write_video(tmp_path / "film.mp4", [0, 60]).rename(tmp_path / "film")
+    (tmp_path / "notes").write_text("no picture")
+    assert not any(is_photo(tmp_path / name) for name in ("a.gif", "film", "notes", "missing"))
+    assert clip_times(tmp_path / "film").tolist() == pytest.approx([0, 0.04])
+    assert len(clip_times(tmp_path / "a.gif")) == 3
+
+
+def test_an_empty_file_is_called_so_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UserError, match=r"a.mp4' is empty \(0 bytes\)\. Copy it again"):
+        clip_times(tmp_path / "a.mp4")
+
+
 def test_sound_is_no_photo(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "sound.png"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -275,7 +347,7 @@ def test_sound_is_no_photo(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(9.0, None), (0.0, 9.0), (1.0, 0.5), (-1.0, 1.0)])
 def test_time_range_outside_the_clip(vfr: Path, start_s: float, end_s: float | None) -> None:
-    with pytest.raises(UserError, match=r"vfr.mp4' has no time range .*: it lasts 3\.\d\d s\."):
+    with pytest.raises(UserError, match=r"vfr.mp4' has no time range .*: it lasts 3\.\d\d s\. Choose"):
         decode(vfr, num_frames=2, start_s=start_s, end_s=end_s)
 
 

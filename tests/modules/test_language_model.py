@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,17 @@ def test_gradient_checkpointing_changes_no_gradient(folder: Path) -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_adapters_learn_from_inputs_that_need_no_gradient(folder: Path, checkpointing: bool) -> None:
+    """Released bug 3: reentrant checkpointing gives them no gradient, since only the inputs are looked at."""
+    model = LanguageModel(
+        source=str(folder), lora=LoRA(rank=4), dtype="float32", gradient_checkpointing=checkpointing
+    )
+    disturb(model.train())
+    model.hidden(torch.randn(1, 5, model.width), torch.ones(1, 5).bool()).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.lora_parameters())
+
+
 def test_bf16_and_float32_agree_and_logits_are_float32(folder: Path) -> None:
     ids, mask = torch.randint(3, 259, (1, 8)), torch.ones(1, 8).bool()
     outputs = []
@@ -229,6 +241,42 @@ def test_fingerprint_names_the_base_alone(folder: Path, tmp_path: Path) -> None:
     bare.tokenizer.save_pretrained(tmp_path)
     other.save_pretrained(tmp_path)
     assert LanguageModel(source=str(tmp_path), lora=None).fingerprint != model.fingerprint
+
+
+@pytest.mark.parametrize("changed", ["embeddings", "rms_norm_eps", "rope_theta", "num_attention_heads"])
+def test_fingerprint_names_all_that_computes(
+    folder: Path, model: LanguageModel, tmp_path: Path, changed: str
+) -> None:
+    """The same weights in a model of other settings are another base."""
+    other = LlamaForCausalLM.from_pretrained(folder)
+    if changed == "embeddings":
+        with torch.no_grad():
+            other.model.embed_tokens.weight[9, 9] += 1
+    model.tokenizer.save_pretrained(tmp_path)
+    other.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    if changed == "rope_theta":
+        config["rope_parameters"]["rope_theta"] = 500.0
+    elif changed != "embeddings":
+        config |= {"rms_norm_eps": 1e-3} if changed == "rms_norm_eps" else {changed: 2, "head_dim": 16}
+        config["num_key_value_heads"] = 1 if changed == "num_attention_heads" else 2
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert LanguageModel(source=str(tmp_path), lora=None).fingerprint != model.fingerprint
+
+
+def test_fingerprint_names_the_tokenizer(folder: Path, model: LanguageModel, tmp_path: Path) -> None:
+    """Other ids for the same pieces, or another cut into them."""
+    LlamaForCausalLM.from_pretrained(folder).save_pretrained(tmp_path)
+    for change in ("ids", "cut"):
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
+        vocabulary = tokenizer["model"]["vocab"]
+        if change == "ids":
+            vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+        else:
+            tokenizer["pre_tokenizer"]["add_prefix_space"] = True
+        model.tokenizer.save_pretrained(tmp_path)
+        (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+        assert LanguageModel(source=str(tmp_path), lora=None).fingerprint != model.fingerprint, change
 
 
 def test_answers_read_as_text(folder: Path) -> None:

@@ -222,6 +222,14 @@ def test_start_is_drawn_from_the_seed() -> None:
             assert value.std().item() == pytest.approx(0.02, rel=0.15), name
 
 
+def test_a_wider_start_leaves_the_routers_alone() -> None:
+    state = build(released, width=96, intermediate_width=256, init_std=0.1).state_dict()
+    weights = {n: v for n, v in state.items() if n.endswith("weight") and "norm" not in n}
+    assert any(".router." in name for name in weights)
+    for name, value in weights.items():
+        assert value.std().item() == pytest.approx(0.02 if ".router." in name else 0.1, rel=0.15), name
+
+
 def test_drop_path_drops_updates_of_whole_samples_in_training_only() -> None:
     qformer = build(dropout=0.0, drop_path=0.6)
     assert [layer.ffn_norm.drop_path for layer in qformer.layers] == pytest.approx([0.0, 0.2, 0.4, 0.6])

@@ -101,6 +101,20 @@ def test_asking_for_one_person_does_not_touch_the_personal_queries_of_another(pe
     assert all(rows.any() for rows in chat.qformer.personal_query_tokens.grad)
 
 
+def test_presence_loss_sees_those_asked_about_of_whom_is_known() -> None:
+    """The queries of others are masked: their hidden states are zeros."""
+    chat = make_chat(("tom", "ann", "bob"))
+    batch = make_batch(chat, ("Is <ann> here?", "Yes."), ("Is <tom> or <bob> here?", "No."))
+    examples = [
+        replace(batch.examples[0], presence={"tom": False, "ann": True, "bob": False}),
+        replace(batch.examples[1], presence={"tom": False, "ann": True}),
+    ]
+    batch = replace(batch, examples=examples)
+    visual, (logits, truth) = chat.encode(batch), chat(batch).presence
+    assert torch.equal(logits, visual.presence[[0, 1], [1, 0]])
+    assert truth.tolist() == [True, False]
+
+
 def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:
     """Released bug 11: answers are the same alone, in company, and behind longer prompts."""
     chat = make_chat(seed=3).eval()
@@ -165,6 +179,20 @@ def test_only_answers_are_scored_and_each_has_one_first_token() -> None:
     assert int(out.first.sum()) == len(QUESTIONS)
     assert out.logits.shape == (len(out.labels), chat.language_model.vocab_size + chat.registry.num_rows)
     assert out.logits.dtype == torch.float32
+
+
+def test_presence_is_yes_minus_no_as_first_word() -> None:
+    chat = make_chat().eval()
+    batch = make_batch(chat, "Is <tom> here?", "Do you see <tom> in this video?")
+    first = {"Yes": [], "No": []}
+    for word, logits in first.items():
+        answered = replace(batch, examples=[replace(e, answer=word) for e in batch.examples])
+        out = chat(answered)
+        assert len(set(out.labels[out.first].tolist())) == 1
+        logits += out.logits[out.first, out.labels[out.first]].tolist()
+    expected = [yes - no for yes, no in zip(*first.values(), strict=True)]
+    assert all(first["No"])
+    assert chat.presence_scores(batch).tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def split(labels: torch.Tensor, first: torch.Tensor) -> list[list[int]]:
@@ -248,6 +276,11 @@ def test_text_only_sees_no_clip() -> None:
     scores = [chat.presence_scores(b, control="text_only") for b in (one, two)]
     assert torch.equal(*scores)
     assert not torch.equal(chat.presence_scores(one), chat.presence_scores(two))
+    prompt = chat.prompts.encode([Turn("Is <tom> here?")], with_video=False)
+    assert not any(prompt.visual)
+    embeds, attention = chat._questions(one, "text_only")  # nor an empty place for one
+    assert attention.all()
+    assert torch.equal(embeds, chat.language_model.embed(torch.tensor([prompt.input_ids])))
 
 
 def test_without_subject_tokens_nothing_of_the_person_is_used() -> None:

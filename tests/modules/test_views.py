@@ -159,6 +159,22 @@ def test_blanking_covers_the_frame_where_the_face_was_missed() -> None:
     assert np.array_equal(painted[:, :, 60:], clip.frames[:, :, 60:])  # the head, not the scene
 
 
+def test_blanking_covers_doubtful_faces_that_the_views_do_not_show() -> None:
+    """A missed one would leak the answer to the control."""
+
+    class Doubtful(PaintedFaces):
+        """Is .75 sure of what it sees."""
+
+        def detect(self, frames: Frame, *, min_probability: float | None = None) -> list[list[Face]]:
+            least = self.min_probability if min_probability is None else min_probability
+            return [f if least <= 0.75 else [] for f in super().detect(frames)]
+
+    views, clip = build(faces=Doubtful()), scene((0,))
+    assert not views.extract(clip)["identity.mask"].any()
+    painted = views._blank(clip.frames)
+    assert not (painted[0, 10:34, 10:34] == (255, 0, 0)).all(-1).any()
+
+
 def test_fingerprint_names_what_features_depend_on() -> None:
     base = build().fingerprint
     assert build().fingerprint == base
@@ -223,7 +239,8 @@ def test_face_embeddings_are_centred_once_on_the_training_clips() -> None:
     rows = torch.cat([f["identity"].reshape(-1, 128).float() for f in features])
     assert torch.allclose(mean, rows.mean(0))
     assert torch.isclose(scale, 1 / rows.std(0).mean())
-    views.standardise(features[:1])  # a resumed or warm-started run keeps what it has
+    other = {"identity": torch.randn(9, 1, 128), "identity.mask": torch.ones(9).bool()}
+    views.standardise([other])  # a resumed or warm-started run keeps what it has
     assert torch.equal(views.identity.mean, mean)
     assert torch.equal(views.identity.scale, scale)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pvchat.errors import UserError
-from pvchat.reporting.heatmap import plot_head_activation
+from pvchat.reporting.heatmap import _short, plot_head_activation
 
 PRESENT = {"layer6.self": [1.0, 0.2, 0.0, 1.5], "layer6.cross": [1.0, 1.0, 0.3, 0.0]}
 ABSENT = {"layer6.self": [1.0, 0.9, 0.0, 0.1], "layer6.cross": [1.0, 1.0, 0.3, 0.0]}
@@ -26,6 +26,29 @@ def test_writes_a_picture(tmp_path: Path, num_shared_heads: int | None) -> None:
     assert red[:, third:].sum() > 1000  # more active with the subject
     assert blue[:, third:].sum() > 1000  # less active
     assert not red[:, : third // 2].any()
+
+
+def test_shared_heads_do_not_swamp_the_routed_ones(tmp_path: Path) -> None:
+    """Shared weights of 1.7 beside routed ones of .07: the routed colours differ all the same."""
+    there, away = {"layer2.cross": [1.7, 1.7, 0.07, 0.0]}, {"layer2.cross": [0.2, 0.2, 0.0, 0.05]}
+    path = plot_head_activation(there, away, tmp_path / "map.png", num_shared_heads=2)
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    third = pixels.shape[1] // 3
+    blue = pixels[..., 2] - pixels[..., 0] > 60
+    red = pixels[..., 0] - pixels[..., 2] > 60
+    assert blue[:, :third].sum() > 1000  # the routed head of .07
+    assert blue[:, third : 2 * third].sum() > 1000  # that of .05
+    assert blue[:, 2 * third :].sum() > 1000  # the differences of .07
+    assert red[:, 2 * third :].sum() > 1000  # and of .05
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [(0.238, False, ".24"), (1.76, False, "1.76"), (0.004, False, "0"), (-0.031, True, "\N{MINUS SIGN}.03")],
+)
+def test_weights_are_short(value: float, signed: bool, text: str) -> None:
+    assert _short(value, signed=signed) == text
 
 
 def test_equal_maps_have_a_grey_difference(tmp_path: Path) -> None:

@@ -144,6 +144,31 @@ def test_places_of_the_test_can_be_new(tmp_path: Path, positives: Portraits, neg
     assert not places["train"] & places["test"]
 
 
+def test_a_corpus_is_there_whole_or_not_at_all(
+    tmp_path: Path, positives: Portraits, negatives: Portraits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def interrupted(path: Path, frames: object) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write_video(path, np.zeros((1, 32, 32, 3), np.uint8))
+        written.append(path)
+
+    monkeypatch.setattr("pvchat.synthesis.builder.write_video", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_corpus(
+            subjects=["tom"],
+            positives={"tom": positives},
+            negatives=negatives,
+            out=tmp_path / "corpus",
+            seed=0,
+            settings=TINY,
+        )
+    assert len(written) == 2
+    assert not list(tmp_path.iterdir())
+
+
 def test_refusals(tmp_path: Path, positives: Portraits, negatives: Portraits) -> None:
     def build(**changes: object) -> None:
         arguments: dict[str, object] = {
@@ -166,4 +191,8 @@ def test_refusals(tmp_path: Path, positives: Portraits, negatives: Portraits) ->
         build(raw=[RawClip(Path("x.mp4"), "ann")])
     with pytest.raises(UserError, match=r"raw clip x.mp4 does not exist"):
         build(raw=[RawClip(Path("x.mp4"), "tom")])
-    assert not (tmp_path / "none" / "manifest.jsonl").exists()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    with pytest.raises(UserError, match=r"a folder of its own: .*taken is there and not empty"):
+        build(out=tmp_path / "taken")
+    assert not (tmp_path / "none").exists()

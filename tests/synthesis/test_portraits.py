@@ -13,6 +13,7 @@ from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.portraits import (
     HEAD_PX,
     UNIT_PX,
+    FaceChoiceError,
     Portrait,
     choose_face,
     clip_portraits,
@@ -107,6 +108,23 @@ def test_several_people_need_a_choice(face: Face) -> None:
         choose_face([face, moved(face, 150, 0.9)], Path("a.jpg"))
     with pytest.raises(UserError, match=r"from 1: got 3, and a.jpg shows 2. Choose one of 1-2"):
         choose_face([face, moved(face, 150)], Path("a.jpg"), 3)
+
+
+def test_a_choice_is_only_made_among_several(face: Face) -> None:
+    assert choose_face([face], Path("a.jpg"), 3) is face
+
+
+@pytest.mark.parametrize("count", [0, 2, 3])
+def test_how_many_faces_there_are_can_be_asked(face: Face, count: int) -> None:
+    with pytest.raises(FaceChoiceError) as caught:
+        choose_face([moved(face, 150 * n) for n in range(count)], Path("a.jpg"))
+    assert caught.value.found == count
+
+
+def test_the_seconds_that_were_searched_are_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "x.mp4", np.zeros((16, 64, 64, 3), np.uint8))
+    with pytest.raises(UserError, match=r"no face was found in x.mp4 from 0.5 to 1.5 s. Cut it to where"):
+        clip_portraits(tmp_path / "x.mp4", faces=Finder(), person="ann", start_s=0.5, end_s=1.5)
 
 
 def test_a_reference_without_a_face(tmp_path: Path, photo: Frame) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from pvchat.batch import QuestionType
 from pvchat.datamodules.manifest import QA, Origin, Record, Split, check_records
@@ -29,6 +29,7 @@ _DENIAL = re.compile(
     r"|lack\w*|missing|unable|unseen|without(?! doubt)|zero)\b|n't\b",
     re.I,
 )
+_OPENING = re.compile(r"\s*(yes|no)\s*(?:[,.;:!—-]|$)", re.I)  # "No doubt" and "No one but" are no "no"
 _MENTION = re.compile(r"<+\s*([^<>]+?)\s*>+")  # <sks>, <<Sh>>
 
 
@@ -95,7 +96,7 @@ class PVChatJSON:
             tuple(self._rename(_text(pair, key, where), names, where) for key in ("question", "answer"))
             for pair in pairs
         ]
-        special = [bool(pair.get("is_special", False)) for pair in pairs]
+        special = [_flag(pair, "is_special", where, default=False) for pair in pairs]
         said = [answer for (_, answer), s in zip(texts, special, strict=True) if s]
         presence = self._presence(clip, said, where)
         return Record(
@@ -107,7 +108,7 @@ class PVChatJSON:
             split=split,
             licence="not stated",
             consent="not stated",
-            qa=tuple(_qa(q, a, s, presence) for (q, a), s in zip(texts, special, strict=True)),
+            qa=tuple(_qa(q, a, s, presence, where) for (q, a), s in zip(texts, special, strict=True)),
             where=where,
         )
 
@@ -135,9 +136,7 @@ class PVChatJSON:
 
     def _presence(self, clip: dict[str, Any], said: Sequence[str], where: str) -> dict[str, bool]:
         """Who is there: by ``is_positive`` and ``sample_type``, else by what most existence answers say."""
-        kind, positive = clip.get("sample_type"), clip.get("is_positive")
-        if not isinstance(positive, bool):
-            raise UserError(f"{where}: is_positive must be true or false: got {positive!r}.")
+        kind, positive = clip.get("sample_type"), _flag(clip, "is_positive", where)
         if not positive or len(self._subjects) == 1 or kind in ("both", "all"):
             return dict.fromkeys(self._subjects, positive)
         if isinstance(kind, str) and (numbers := re.findall(r"\d+", kind)):
@@ -173,6 +172,13 @@ def _text(item: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
+def _flag(item: Mapping[str, Any], key: str, where: str, default: bool | None = None) -> bool:
+    value = item.get(key, default)
+    if not isinstance(value, bool):
+        raise UserError(f"{where}: {key} must be true or false: got {value!r}.")
+    return value
+
+
 def _inside(path: PurePosixPath, depth: int) -> PurePosixPath:
     return PurePosixPath(*path.parts[depth:])
 
@@ -204,10 +210,18 @@ def _origin(path: PurePosixPath, presence: Mapping[str, bool]) -> Origin:
     return "generated" if made & set(path.parts) else "real"
 
 
-def _qa(question: str, answer: str, special: bool, presence: Mapping[str, bool]) -> QA:
+def _qa(question: str, answer: str, special: bool, presence: Mapping[str, bool], where: str) -> QA:
     asked = mentions(question) or mentions(answer) or tuple(presence)
     if special:
-        return QA(question, answer, "existence", "yes" if any(presence[n] for n in asked) else "no", asked)
+        polarity: Literal["yes", "no"] = "yes" if any(presence[n] for n in asked) else "no"
+        opening = _OPENING.match(answer)
+        if opening and len(asked) == 1 and opening[1].casefold() != polarity:
+            there = "there" if polarity == "yes" else "not there"
+            raise UserError(
+                f"{where}: {mention(asked[0])} is {there}, so an existence answer must not open with "
+                f"{opening[1]!r}: got {answer[:60]!r}. Correct one of them."
+            )
+        return QA(question, answer, "existence", polarity, asked)
     kinds: list[QuestionType] = [kind for kind, pattern in _TYPES if pattern.search(question)]
     return QA(question, answer, kinds[0] if kinds else "general", None, asked)
 

@@ -8,7 +8,8 @@
 4. An opening yes or no speaks for all who were asked about if the answer names nobody. A yes also confirms
    what the grammar does not know ("Yes, <tom> is dancing"). If it opposes all that is said, nothing is.
 5. None for a person of whom opposite things are said, or whose presence is doubted, denied twice or denied
-   in part ("<tom> may be here", "I can't say <tom> isn't here", "<tom> is not here at first").
+   in part ("<tom> may be here", "I can't say <tom> isn't here", "<tom> is not here at first"), or of whom
+   another time is told ("<tom> was here yesterday").
 6. None for all: empty text, questions, mark-up, talk about the task ("ignore the instructions"), other
    languages.
 """
@@ -100,6 +101,7 @@ class _Reader:
     names: tuple[str, ...]
     said: dict[str, set[bool]] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
+    likened: set[str] = field(default_factory=set)  # somebody looks like them
     described: set[str] = field(default_factory=set)  # in clauses that say neither "here" nor "not here"
     last: frozenset[str] = frozenset()  # whom "they" are
     before: bool | None = None  # what an echo repeats
@@ -138,6 +140,8 @@ class _Reader:
                 spoken_for = not self.answer.named and not self.answer.stranger and not self.described
                 if spoken_for or (head and name in self.described):
                     result[name] = head
+            if name in self.likened and found != {False}:
+                result[name] = None
             if name in self.doubted or (self.partial and result[name] is False):
                 result[name] = None
         return result
@@ -186,6 +190,9 @@ class _Reader:
     def _note(self, clause: str) -> None:
         """A clause that is not understood: does it cast doubt on anybody?"""
         persons = self._persons(clause)
+        if grammar.LIKENESS.fullmatch(clause):
+            self.likened |= persons
+            return
         doubtful = _casts_doubt(clause)
         # "<tom> is here. <tom> is not smiling." takes nothing back; "<tom> is not clearly visible" does.
         if persons and doubtful and grammar.PRESENCE.search(clause):

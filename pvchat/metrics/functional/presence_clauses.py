@@ -34,6 +34,11 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\bain't\b", "is not"),
     (r"(?<=\w)n't\b", " not"),
     (r"\b(is|are|was|were|do|does|did|has|have|could)nt\b", r"\1 not"),
+    (r"\b(is|are|was|were|has|have|had|can|could|will|do|does|did) never\b", r"\1 not"),
+    (
+        r"\bnever (?=(?:appear|contain|depict|detect|feature|include|show|spot)(?:s|ed)?\b|see\b|saw\b)",
+        "did not ",
+    ),
     (r"\bi'm\b", "i am"),
     (r"'ve\b", " have"),
     (r"'re\b", " are"),

@@ -183,8 +183,19 @@ DOUBT = re.compile(
     r"perhaps|unclear|i guess|think so|(?:hard|difficult|impossible) to (?:say|tell)|(?:can|could) not "
     r"(?:say|tell|determine|know|be sure|deny|rule out|exclude)\b(?! (?:what|where|how|who|why))|"
     r"or not|might not|may not|yes and no|"
-    r"yes or no|just kidding|not true|is (?:false|wrong|a lie))\b|"
+    r"yes or no|just kidding|not true|is (?:false|wrong|a lie)|"
+    # another time than the clip's
+    r"yesterday|tomorrow|ago|previously|formerly|earlier today|in the past|"
+    r"(?:was|were|been) \w+ (?:before|earlier)|"
+    r"(?:last|next) (?:night|week|weekend|month|year|time))\b|"
     r"^(?:(?:or )?i (?:think|believe|suppose|assume|hope)|not|false|wrong|incorrect|untrue)$"
+)
+# Somebody else who looks like a person asked about: no claim holds beside it, but a denial does.
+LIKENESS = re.compile(
+    rf"(?:there {_BE}|{_I_CAN} {_SEE}|{_VIDEO} {_SHOW})(?: only| just)?"
+    r"(?: (?:a|an|another|some|other|young|old))*"
+    r" (?:man|woman|boy|girl|child|person|people|men|women|someone|somebody)(?: else)?"
+    rf" (?:(?:who|that) )?(?:looks?|looking|resembl\w+)(?: \w+)?(?: like)? {G}{_ANYWHERE}"
 )
 # "In the first second, <tom> is not here" leaves the rest of the clip open.
 PARTIAL = re.compile(

@@ -175,6 +175,40 @@ def test_presence_nobody_tells(tmp_path: Path) -> None:
         load(tmp_path, [two("both", "A and B.", names=("<sks1>", "<sks2>"))], subjects="tom")
 
 
+@pytest.mark.parametrize(
+    ("positive", "answer", "said"),
+    [
+        (True, "No, <sks> is not here.", "<tom> is there, .* must not open with 'No': got 'No, <tom> is not"),
+        (True, " no.", "<tom> is there, .* must not open with 'no'"),
+        (False, "Yes, <sks> is here.", "<tom> is not there, .* must not open with 'Yes'"),
+    ],
+)
+def test_an_answer_that_opposes_the_clip(tmp_path: Path, positive: bool, answer: str, said: str) -> None:
+    item = clip(f"{REAL}/a.mp4", positive, qa_pairs=[pair("Is <sks> here?", answer)])
+    with pytest.raises(UserError, match=f"^<Sh>test.json clip 2: {said}"):
+        load(tmp_path, [clip(f"{REAL}/b.mp4", True), item])
+
+
+@pytest.mark.parametrize("answer", ["No doubt, <sks> is here.", "No one but <sks> is here.", "Nobody else."])
+def test_not_every_no_denies(tmp_path: Path, answer: str) -> None:
+    [record] = load(tmp_path, [clip(f"{REAL}/a.mp4", True, qa_pairs=[pair("Is <sks> here?", answer)])])
+    assert record.qa[0].polarity == "yes"
+
+
+def test_a_no_about_one_of_two(tmp_path: Path) -> None:
+    item = two("person1", "Only A is here.")
+    item["qa_pairs"] += [pair("Is <Ho> here?", "No."), pair("Is <Sh> here?", "Yes.")]
+    [record] = load(tmp_path, [item], subjects=["tom", "ann"])
+    assert [qa.polarity for qa in record.qa] == ["yes", "no", "yes"]
+
+
+@pytest.mark.parametrize("value", ["false", 0, None])
+def test_is_special_is_no_string(tmp_path: Path, value: Any) -> None:
+    item = clip(f"{REAL}/a.mp4", True, qa_pairs=[pair("What?", "<sks> sits.", special=value)])
+    with pytest.raises(UserError, match=rf"clip 1: is_special must be true or false: got {value!r}\."):
+        load(tmp_path, [item])
+
+
 def test_answers_of_the_released_banks(reference: Path) -> None:
     """Who is there, read from every existence answer of the released banks for two and three persons."""
     for people in (2, 3):
@@ -273,10 +307,10 @@ def test_released_corpus(
     tmp_path: Path, reference: Path, write_video: WriteVideo, make_data: Any, extractor: Any
 ) -> None:
     """Both files as they are, all 1,013 clips through the datamodule; the clips are not public, so each
-    stands for the same three frames: decoded once, for the cache knows content and not names."""
+    stands for the same three frames of its split: decoded once, for the cache knows content, not names."""
     folder = reference / "pvchat-released"
-    blank = write_video(tmp_path / "blank.mp4", [0, 100, 200])
-    for name in ("train_all_video.json", "test_all_video.json"):
+    for name, levels in (("train_all_video.json", [0, 100, 200]), ("test_all_video.json", [0, 50, 100])):
+        blank = write_video(tmp_path / f"{name}.mp4", levels)
         for item in json.loads((folder / name).read_text())["data"]:
             target = tmp_path / "root" / item["video_path"].removeprefix(f"{AUTHORS}/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -301,7 +335,7 @@ def test_released_corpus(
     data.setup("fit")
     data.setup("test")
     assert data.bad_clips == {}
-    assert extractor.calls == 1
+    assert extractor.calls == 2
     assert len(data.test_dataloader("main").dataset) == 357 * 15
     loader = data.epoch_loader(0)
     assert len(next(iter(loader))) == 32

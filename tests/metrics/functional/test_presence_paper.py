@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,14 @@ def test_the_released_answers(reference: Path) -> None:
                     line = line.replace(f"<sks{i}>", f"<{name}>")
                 assert parse_presence(line, names[:count]) == truth, line
     assert seen > 450
+
+
+def test_the_released_corpus(reference: Path) -> None:
+    """All existence answers of both files agree with what their clips are said to show."""
+    pairs: Counter[tuple[str, bool]] = Counter()
+    for file in ("train_all_video", "test_all_video"):
+        clips = json.loads((reference / "pvchat-released" / f"{file}.json").read_text())["data"]
+        pairs.update((q["answer"], c["is_positive"]) for c in clips for q in c["qa_pairs"] if q["is_special"])
+    assert pairs.total() == 15_195
+    wrong = [a for a, there in pairs if parse_presence(a, ["sks"]) != {"sks": there}]
+    assert wrong == []

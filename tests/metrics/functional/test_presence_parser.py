@@ -37,7 +37,11 @@ It does not look like <tom> is here.|<tom> can't be seen.|No, Tom isn't in it.
 After careful review, <tom> is nowhere to be found.|Unfortunately, <tom> is not in this video.
 No, the video shows a woman cooking.|No, this is not <tom>.|No, I only see a dog.
 No, the person is not in this video.|The clip is devoid of <tom>.|I fail to find <tom>.
-My review confirms the absence of <tom>."""
+My review confirms the absence of <tom>.|Tom is never seen in the video.|<tom> never appears.
+I never see <tom>.|The video never shows <tom>.|<tom> has never been here.|He can never be seen.
+No, Tom isn't here, but there's a man who looks like him.|There is no sign of <tom>.
+I can't see <tom>, but I see someone who looks a bit like him in the video.
+There is a man who looks like <tom>, but <tom> is not here."""
 
 DOUBTFUL = """\
 I can't say <tom> isn't|I can't say <tom> isn't here.|I can't say that <tom> is here.
@@ -55,7 +59,12 @@ No doubt <tom> is here.|<tom> is supposed to be here.|Nothing suggests <tom> is 
 <tom> is here. <tom> is not visible in the first frame.|In the first frame, <tom> is not here.
 At the beginning, <tom> is not visible.|The video does not show <tom> clearly.
 The video does not only show <tom>.|<tom> or <ann> is here.|Either <tom> or <ann> is here.
-Not both <tom> and <ann> are here.|I see <tom> or <ann>."""
+Not both <tom> and <ann> are here.|I see <tom> or <ann>.|Tom was here yesterday.
+Yes, Tom was here yesterday.|Yesterday, Tom was here.|<tom> was here two days ago.|<tom> was here before.
+<tom> was seen here last week.|<tom> has been here previously.|<tom> will be here tomorrow.
+Tom is here, but there's a man who looks like him.|There's a man who looks like Tom.
+Yes, there's a man who looks like him.|No, there's a man who looks like Tom.|<tom> is never alone here.
+<tom> never shows his face.|Never say <tom> is here."""
 
 CONTRADICTORY = """\
 Yes, <tom> is not here.|No, <tom> is here.|No <tom> is here.|<tom> is here. <tom> is not here.

@@ -1,6 +1,7 @@
-"""``pvchat quickstart``: from one clip or a few photos to a personalised model, evaluated, in minutes."""
+"""The five steps of the quickstart: pretrained parts, people, corpus, training, evaluation."""
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import torch
 
 from pvchat.assets import prefetch
 from pvchat.errors import UserError
+from pvchat.evaluation import Prediction
 from pvchat.faces import FaceAnalyzer
 from pvchat.lightning_cli import PVChatCLI, run
-from pvchat.quickstart_material import Material, default_material, own_material
+from pvchat.quickstart.files import OwnFiles
+from pvchat.quickstart.material import Material, default_material, own_material
+from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
-from pvchat.runs import METRICS, PREDICTIONS, experiment_file, new_run
-from pvchat.subjects import check_name, mention
+from pvchat.runs import experiment_file
 from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
 from pvchat.synthesis.questions import QuestionCounts
 
@@ -51,9 +54,8 @@ class Steps:
         print(f"\n[{self.done}/{len(STEPS)}] {text} (about {minutes} min left in all)", flush=True)
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run all steps; everything lands in one run folder. Raises UserError before anything long starts."""
-    own = _check(options)
+def run_steps(options: argparse.Namespace, own: OwnFiles | None, run_dir: Path) -> None:
+    """All five, into the folder ``run_dir``, with the user's ``own`` files or the built-in subject."""
     if options.threads:
         torch.set_num_threads(options.threads)
     steps = Steps()
@@ -62,22 +64,13 @@ def main(options: argparse.Namespace) -> None:
     steps.begin("people", "People: finding faces and preparing who is not the subject")
     faces = FaceAnalyzer()
     material = (
-        own_material(options.subject, options.reference, options.negatives, faces=faces, face=options.face)
+        own_material(options.subject, own, faces=faces, face=options.face)
         if own
         else default_material(faces=faces, seed=options.seed)
     )
-    print(material.story)
-    run_dir = new_run(options.runs, "quickstart")
+    print("\n".join([*material.notes, material.story]), flush=True)
     steps.begin("corpus", "Corpus: positives and negatives in the same scenes, with questions")
-    manifest = build_corpus(
-        subjects=[material.subject],
-        positives={material.subject: material.positives},
-        negatives=material.negatives,
-        raw=material.raw,
-        out=run_dir / "corpus",
-        seed=options.seed,
-        settings=SETTINGS,
-    )
+    manifest = _corpus(material, run_dir, options.seed)
     steps.begin("training", "Training: frozen features first, then image stage, then video stage")
     cli = run(_arguments(options, manifest, run_dir))
     steps.begin("evaluation", "Evaluation on clips and photos that training never saw")
@@ -85,19 +78,23 @@ def main(options: argparse.Namespace) -> None:
     _show(cli, material, run_dir)
 
 
-def _check(options: argparse.Namespace) -> bool:
-    """True when the user brings a subject. Refuses half a request."""
-    given = {k: getattr(options, k) for k in ("subject", "reference", "negatives")}
-    missing = [f"--{k}" for k, v in given.items() if not v]
-    if len(missing) == 3:
-        return False
-    if missing:
-        raise UserError(
-            "your own subject needs --subject, --reference and --negatives: "
-            f"got no {' and no '.join(missing)}. Without any of them a built-in subject is used."
+def _corpus(material: Material, run_dir: Path, seed: int) -> Path:
+    try:
+        return build_corpus(
+            subjects=[material.subject],
+            positives={material.subject: material.positives},
+            negatives=material.negatives,
+            raw=material.raw,
+            out=run_dir / "corpus",
+            seed=seed,
+            settings=SETTINGS,
+            progress=True,
         )
-    check_name(options.subject)
-    return True
+    except OSError as error:
+        raise UserError(
+            f"the corpus must be written to {run_dir}: {error.strerror or error}. Make room, or "
+            "choose another disk with --runs DIR."
+        ) from error
 
 
 def _arguments(options: argparse.Namespace, manifest: Path, run_dir: Path) -> list[str]:
@@ -115,21 +112,9 @@ def _arguments(options: argparse.Namespace, manifest: Path, run_dir: Path) -> li
 
 
 def _show(cli: PVChatCLI, material: Material, run_dir: Path) -> None:
+    predictions: list[Prediction] = cli.model.predictions
     print(f"\n{summary(cli.model.metrics)}")
     print(f"\n{material.story}\n")
-    _converse(cli, material.subject)
-    print(f"\nRun folder: {run_dir} ({METRICS}, {PREDICTIONS}, head_activation.png, metrics.csv, ...)")
+    print(conversation(predictions, material.subject, colour=sys.stdout.isatty()))
+    print(f"\nRun folder: {run_dir} ({', '.join(sorted(p.name for p in run_dir.iterdir()))})")
     print(f"Talk to it:  pvchat chat --run {run_dir} --clip FILE")
-
-
-def _converse(cli: PVChatCLI, subject: str) -> None:
-    """A few of the test's questions and answers, about a clip with and one without the subject."""
-    for present, who in ((True, "with"), (False, "without")):
-        told = [p for p in cli.model.predictions if p.control == "main" and p.presence[subject] is present]
-        print(f"A test clip {who} {subject}: {told[0].clip_id}")
-        asked: set[str] = set()
-        for p in (p for p in told if p.clip_id == told[0].clip_id):
-            if p.type not in asked:
-                asked.add(p.type)
-                plain = [text.replace(mention(subject), subject) for text in (p.question, p.answer or "")]
-                print(f"  > {plain[0]}\n    {plain[1]}")

@@ -1,0 +1,1 @@
+"""``pvchat quickstart``: the main job in one command."""
