@@ -17,8 +17,10 @@ from tiny_checkpoint import SIZES, make_checkpoint
 
 from pvchat import cli as commands
 from pvchat import lightning_cli
+from pvchat.errors import UserError
 from pvchat.evaluation import CONTROLS
 from pvchat.lightning_cli import PVChatCLI
+from pvchat.loading import load_run
 from pvchat.modules.hd_views import HDViews
 from pvchat.modules.published.checkpoint_folders import open_checkpoint
 
@@ -154,6 +156,7 @@ def test_it_resolves_as_it_stands(path: Path, base: Path, resolved: Callable[[Pa
 
 
 ATTENTION = ROOT / "experiments" / "attention"
+MODEL = "--model.chat.init_args"
 HEADS = {"num_heads": 12, "num_shared_heads": 8, "dropout": 0.1}
 
 
@@ -223,8 +226,10 @@ def test_late_blocks_move_in_the_video_stage_alone(
 def test_the_papers_run_starts_from_the_checkpoint_and_is_tested(
     tiny_corpus: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both stages in one run, then every control; what starts pretrained is the checkpoint's to the bit."""
-    monkeypatch.setenv("PVCHAT_CHECKPOINT", str(checkpoint))
+    """Both stages in one run, then every control and a chat from another folder; what starts pretrained is
+    the checkpoint's to the bit."""
+    monkeypatch.chdir(checkpoint.parent)
+    monkeypatch.setenv("PVCHAT_CHECKPOINT", checkpoint.name)
     cli = fit(PVCHAT, PVCHAT, tiny_corpus, tmp_path, "--data.questions_per_clip=1")
     source, start = open_checkpoint(checkpoint), cli.model.initial
     for name in ("qformer.query_tokens", "project_up.weight", "views.encoder.norm.weight"):
@@ -233,9 +238,46 @@ def test_the_papers_run_starts_from_the_checkpoint_and_is_tested(
     assert len(lora) == 2 * (7 * SIZES.lm_layers + 1)
     assert all(torch.equal(start[n], source.read(n.removeprefix("chat.")).float()) for n in lora)
     assert any(n.startswith("chat.views.encoder.blocks.2.") for n in moved(cli))
+    monkeypatch.delenv("PVCHAT_CHECKPOINT")
+    monkeypatch.chdir(tmp_path)
     assert commands.main(["test", "--run", str(cli.run_dir)]) == 0
     metrics = json.loads((cli.run_dir / "metrics.json").read_text())
     assert {f"test/{name}/presence_auc" for name in CONTROLS} <= metrics.keys()
+    model = load_run(cli.run_dir)
+    trained = cli.model.chat.state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in model.chat.state_dict().items())
+    features = model.look(next((tiny_corpus.parent / "clips").glob("test*.mp4")))
+    assert set(features) == {"video", "video.mask"}
+    assert len(model.chat.answer(model.batch(features, "Is <tom> here?"), max_new_tokens=2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            f"{MODEL}.language_model.init_args.lora.targets=[q_proj]",
+            "the model does not fit InternVideo2-Chat",
+        ),
+        (
+            f"{MODEL}.qformer.init_args.num_query_tokens=4",
+            r"of another shape: qformer.query_tokens \[4, 24\]",
+        ),
+        (f"{MODEL}.pretrained=nowhere", "nowhere has none"),
+        ("--stages.video.num_frames=2", "num_frames of a stage must be 1 or null, got 2"),
+        ("--trainer.precision=bf16-true", "what is trained stays float32"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(
+    argument: str,
+    message: str,
+    tiny_corpus: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PVCHAT_CHECKPOINT", str(checkpoint))
+    with pytest.raises(UserError, match=message):
+        fit(PVCHAT, PVCHAT, tiny_corpus, tmp_path, "--trainer.fast_dev_run=true", argument)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -66,7 +67,7 @@ class VideoChat(nn.Module):
         language_model: LanguageModel,
         num_soft_tokens: int = 16,
         template: TemplateName | None = None,
-        pretrained: str | None = None,
+        pretrained: Path | None = None,
     ) -> None:
         super().__init__()
         self.registry = SubjectRegistry(subjects, num_soft_tokens=num_soft_tokens)
