@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import LAPTOP, ROOT, TINY
+from jsonargparse import ArgumentParser
+from tiny import LAPTOP, ROOT, TINY, make_corpus
 from tiny_checkpoint import SIZES, make_checkpoint
+from transformers import MistralConfig, MistralForCausalLM
 
 from pvchat import cli as commands
 from pvchat import lightning_cli
@@ -22,7 +24,12 @@ from pvchat.evaluation import CONTROLS
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.loading import load_run
 from pvchat.modules.hd_views import HDViews
+from pvchat.modules.internvideo2 import InternVideo2
+from pvchat.modules.lora import LoRA, inject_lora
 from pvchat.modules.published.checkpoint_folders import open_checkpoint
+from pvchat.modules.published.exchange import mistral_config
+from pvchat.modules.published.key_table import PublishedSizes, key_table
+from pvchat.modules.qformer import QFormer
 
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
 PVCHAT, TINY_PVCHAT = ROOT / "experiments" / "pvchat.yaml", Path(__file__).with_name("tiny_pvchat.yaml")
@@ -182,6 +189,46 @@ def test_attention_keeps_the_heads_of_the_paper(
 def test_eight_epochs_for_each_person(name: str, epochs: int, resolved: Callable[[Path, Path], Any]) -> None:
     stages = resolved(PVCHAT.parent / "pvchat" / f"{name}_persons.yaml", PVCHAT).stages
     assert stages.image.epochs + stages.video.epochs == epochs
+
+
+def test_the_papers_sizes_are_the_published_ones() -> None:
+    """Without memory: what ``pretrained`` and ``source`` will fill has the names and shapes of the table."""
+    config = yaml.safe_load(PVCHAT.read_text(encoding="utf-8"))["model"]["chat"]["init_args"]
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--qformer", type=Callable[[int, int], QFormer])
+    parser.add_argument("--lora", type=LoRA)
+    given = {"qformer": config["qformer"], "lora": config["language_model"]["init_args"]["lora"]}
+    made = parser.instantiate_classes(parser.parse_object(given))
+    with torch.device("meta"):
+        chat = torch.nn.Module()
+        chat.views, chat.language_model = torch.nn.Module(), torch.nn.Module()
+        chat.views.encoder = InternVideo2(num_late_blocks=20)
+        chat.qformer = made.qformer(1408, 1)
+        chat.project_up = torch.nn.Linear(768, 4096)
+        chat.language_model.base = MistralForCausalLM(MistralConfig(**mistral_config(PublishedSizes())))
+        inject_lora(chat.language_model.base, made.lora)
+    ours = {n.replace(".base_layer", ""): tuple(p.shape) for n, p in chat.named_parameters()}
+    new = {n for n in ours if ".router." in n or "personal_" in n}
+    table = {key.ours: key.our_shape for key in key_table() if key.part != "unused"}
+    assert {n: shape for n, shape in ours.items() if n not in new} == {
+        n: shape for n, shape in table.items() if ".text_ffn" not in n
+    }
+    count = {n: p.numel() for n, p in chat.qformer.named_parameters()}
+    assert sum(size for n, size in count.items() if ".router." in n) == 41_508
+    assert len({n.partition(".router.")[0] for n in count if ".router." in n}) == 9
+    assert count["personal_query_tokens"] == 16 * 768
+    assert made.qformer(1408, 3).num_queries == 96 + 3 * 16
+
+
+def test_two_persons_are_one_more_line_in_the_manifest(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PVCHAT_CHECKPOINT", str(checkpoint))
+    corpus = make_corpus(tmp_path / "two", ("tom", "ann"), clips={"train": 4, "validation": 2})
+    overlay = PVCHAT.parent / "pvchat" / "two_persons.yaml"
+    chat = fit(overlay, PVCHAT, corpus, tmp_path, "--trainer.fast_dev_run=true").model.chat
+    assert chat.registry.names == ("tom", "ann")
+    assert chat.qformer.num_queries == 5 + 2 * 4
 
 
 def moved(cli: PVChatCLI) -> set[str]:
