@@ -41,7 +41,8 @@ def has_config(args: Sequence[str]) -> bool:
 
 
 def with_absolute_paths(config: Namespace) -> Namespace:
-    """What classes of ``config`` take as a Path no longer depends on the folder the command was typed in."""
+    """What classes of ``config`` take as a Path, or as a ``source`` that is a folder, no longer depends on
+    the folder the command was typed in."""
     for name, value in vars(config).items():
         if name == "cache_dir" and value is not None:
             config[name] = str(Path(value).absolute())
@@ -53,12 +54,16 @@ def with_absolute_paths(config: Namespace) -> Namespace:
 
 
 def _paths(part: Namespace) -> list[str]:
-    """Names of the arguments of a class that are given and annotated as a Path."""
+    """Names of the arguments of a class that are given and are paths by their annotation, or are folders
+    where something is loaded from (a ``source`` may also be an asset or a hub id)."""
     path, given = part.get("class_path"), part.get("init_args")
     if not path or not isinstance(given, Namespace):
         return []
     hints = get_type_hints(resolve_name(path).__init__)
     paths = [name for name, hint in hints.items() if Path in (hint, *get_args(hint))]
+    source = given.get("source")
+    if isinstance(source, str) and Path(source).is_dir():
+        paths.append("source")
     return [name for name in paths if isinstance(given.get(name), str | Path)]
 
 

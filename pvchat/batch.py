@@ -17,7 +17,8 @@ Polarity = Literal["yes", "no"]
 QuestionType = Literal["existence", "appearance", "action", "location", "general"]
 Features = dict[str, Tensor]
 """What is cached of a clip: per view ``name`` its tokens (T, L, D) and ``name.mask`` (T,), True where
-the view shows something (a frame without a face has no face view)."""
+the view shows something (a frame without a face has no face view). Where frames are read jointly the first
+axis is the passes (V) of the Q-former instead."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class FeatureExtractor(Protocol):
 
     def __call__(self, clip: Clip, *, blank_faces: bool = False) -> Features:
         """Features of every frame of ``clip``; with ``blank_faces`` the faces are painted over first."""
+        ...
+
+    def show(self, features: Features, num_frames: int | None) -> Features:
+        """Those of ``features`` that show the first ``num_frames`` frames, of all when None."""
         ...
 
 
@@ -106,6 +111,11 @@ class Batch:
 
 def tokens_to(tokens: Tokens, device: torch.device | str) -> Tokens:
     return Tokens(**{f.name: getattr(tokens, f.name).to(device) for f in fields(tokens)})
+
+
+def first_frames(features: Features, num_frames: int | None) -> Features:
+    """The first ``num_frames`` of features that have a row per frame; all when None."""
+    return {name: tensor[:num_frames] for name, tensor in features.items()}
 
 
 def stack_features(features: Sequence[Features]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

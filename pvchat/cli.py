@@ -100,6 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
+    _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
+    _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
     for name, text in LIGHTNING.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -145,6 +147,32 @@ def _assets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "prefetch", "verify"), nargs="?", default="list")
     parser.add_argument("names", nargs="*", help="which (default: all)")
     parser.set_defaults(module="pvchat.assets.command")
+
+
+def _import_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Checks that a downloaded checkpoint is whole: names, shapes and bytes of all its tensors. With "
+        "--out, writes it under the names of pvchat, which takes as much room again."
+    )
+    _checkpoint(parser)
+    parser.add_argument("--out", metavar="DIR", help="convert it into this new folder")
+    parser.set_defaults(module="pvchat.modules.published.importing", action="import")
+
+
+def _export_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes the layout of the published checkpoint, so that its own code reads what was trained: the "
+        "checkpoint that training started from, with the weights of an adapter in their places."
+    )
+    _checkpoint(parser)
+    parser.add_argument("--adapter", metavar="DIR", help="folder adapter/ of a run")
+    parser.add_argument("--out", metavar="DIR", required=True, help="write into this new folder")
+    parser.set_defaults(module="pvchat.modules.published.importing", action="export")
+
+
+def _checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="which checkpoint: internvideo2-chat-8b-hd")
+    parser.add_argument("path", metavar="PATH", help="its folder, or one that import-checkpoint wrote")
 
 
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:

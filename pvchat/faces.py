@@ -17,6 +17,8 @@ from pvchat.assets import ASSETS, asset
 Frame = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float32]
 EMBEDDING_WIDTH = 128
+HEAD = 2.0  # head over face box: hair and ears are the person, too, not a leak of the data
+DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one would leak the answer
 SAME_PERSON = 0.55
 """L2 distance of two embeddings under which they are taken for one person (.6 is usual and too lax)."""
 
@@ -86,6 +88,16 @@ class FaceAnalyzer:
         square = (x - half + reach, y - half + reach, x + half + reach, y + half + reach)
         image = Image.fromarray(padded).resize((size, size), Image.Resampling.BICUBIC, box=square)
         return np.asarray(image)
+
+    def blank_heads(self, frames: Frame) -> Frame:
+        """``frames`` with the heads painted over; where none was found, the places of the nearest frame that
+        has some."""
+        found = self.detect(frames, min_probability=DOUBTFUL)
+        some = [t for t, faces in enumerate(found) if faces]
+        nearest = [min(some, key=lambda s: abs(s - t), default=t) for t in range(len(frames))]
+        return np.stack(
+            [blank(frame, found[s], enlarge=HEAD) for frame, s in zip(frames, nearest, strict=True)]
+        )
 
     @cached_property
     def _mtcnn(self) -> Any:

@@ -129,9 +129,9 @@ class PVChatCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        frames, most = self.datamodule.settings.num_frames, self.model.chat.views.max_frames
-        if frames > most:
-            raise UserError(f"data.num_frames must be at most max_frames={most} of the views: got {frames}.")
+        stages = self.datamodule.stages
+        shown = (stages.image.num_frames, stages.video.num_frames)
+        self.model.chat.views.check_frames(self.datamodule.settings.num_frames, shown)
         self.datamodule.attach(self.model.chat.views.extractor, self.model.chat.registry)
         source = self.config[self.subcommand].init_from
         if source:

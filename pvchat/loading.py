@@ -26,7 +26,8 @@ class PersonalModel:
 
     def look(self, clip: str | Path) -> Features:
         """Decode a video or photo and extract what the model sees of it. Raises UserError."""
-        return self.chat.views.extractor(decode(clip, **vars(self.settings)))
+        views = self.chat.views
+        return views.show(views.extract(decode(clip, **vars(self.settings))), None)
 
     def batch(self, features: Features, question: str) -> Batch:
         """One clip, one question, which spells subjects as ``<name>``."""

@@ -4,7 +4,7 @@ A contract between modules (which produce it), losses and callbacks (which read 
 Axes: B batch, L tokens on the query side, H heads, Hr routed heads (the last Hr of the H).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -33,6 +33,21 @@ class Routing:
     @property
     def sparsity(self) -> Tensor:
         return 1.0 - self.active_rate
+
+    def joined(self, passes: int) -> "Routing":
+        """The V ``passes`` of a clip as one row: (B * V, L, ..) -> (B, V * L, ..)."""
+
+        def join(values: Tensor) -> Tensor:
+            return values.reshape(-1, passes * values.shape[1], *values.shape[2:])
+
+        return replace(
+            self,
+            scores=join(self.scores),
+            logits=join(self.logits),
+            routing_map=join(self.routing_map),
+            head_weights=join(self.head_weights),
+            mask=None if self.mask is None else join(self.mask),
+        )
 
     def per_head(self, values: Tensor) -> Tensor:
         """Mean of ``values`` (B, L, Hr) over the counted tokens: (Hr,). Zero when no token counts."""

@@ -26,6 +26,7 @@ from pvchat.datamodules.sources import ManifestSource
 from pvchat.faces import Face, FaceAnalyzer, Frame, Vector
 from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
 from pvchat.modules.attention import AttentionFactory, DenseAttention, ReMoHAttention
+from pvchat.modules.base_views import Views
 from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
 from pvchat.modules.qformer import QFormer
 from pvchat.modules.video_chat import VideoChat
@@ -161,6 +162,7 @@ def make_chat(
     seed: int = 0,
     routed: AttentionFactory | None = REMOH,
     language_model: LanguageModel | None = None,
+    views: Views | None = None,
     dropout: float = 0.0,
     width: int = 32,
     num_soft_tokens: int = 2,
@@ -170,7 +172,8 @@ def make_chat(
     torch.manual_seed(seed)
     return VideoChat(
         subjects,
-        views=ClipViews(encoder=RandomViT(width=32, image_px=28, grid=2), faces=DrawnFaces(), max_frames=4),
+        views=views
+        or ClipViews(encoder=RandomViT(width=32, image_px=28, grid=2), faces=DrawnFaces(), max_frames=4),
         qformer=partial(
             QFormer,
             width=width,

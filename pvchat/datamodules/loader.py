@@ -1,13 +1,13 @@
 """Batches of questions: what a loader shows, and a training loader that resumes inside an epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pvchat.batch import Batch, Example, Features, stack_features
+from pvchat.batch import Batch, Example, Features, first_frames, stack_features
 from pvchat.datamodules.clip_store import ClipStore, Variant
 from pvchat.datamodules.manifest import Record
 from pvchat.subjects import SubjectRegistry
@@ -33,13 +33,14 @@ class Questions(Dataset[Item]):
 
 @dataclass(frozen=True)
 class Collate:
-    """Items -> Batch; at most ``num_frames`` frames of each clip are shown."""
+    """Items -> Batch; at most ``num_frames`` frames of each clip are shown, as ``show`` knows how."""
 
     registry: SubjectRegistry
     num_frames: int | None = None
+    show: Callable[[Features, int | None], Features] = first_frames
 
     def __call__(self, items: Sequence[Item]) -> Batch:
-        shown = [{name: t[: self.num_frames] for name, t in features.items()} for _, features in items]
+        shown = [self.show(features, self.num_frames) for _, features in items]
         views, masks = stack_features(shown)
         examples = [example for example, _ in items]
         asked = [self.registry.person_mask(example.question) for example in examples]

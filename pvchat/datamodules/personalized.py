@@ -131,7 +131,7 @@ class PersonalizedDataModule(LightningDataModule):
             Questions(self._examples(TRAINED), self.store),
             self._batches(epoch),
             epoch=epoch,
-            collate=Collate(self._known, self.stages.at(epoch).num_frames),
+            collate=Collate(self._known, self.stages.at(epoch).num_frames, self.store.extractor.show),
             num_workers=self.num_workers,
         )
 
@@ -211,7 +211,7 @@ class PersonalizedDataModule(LightningDataModule):
         return DataLoader(
             Questions(pairs, self.store, variant),
             batch_size=self.eval_batch_size,
-            collate_fn=Collate(self._known),
+            collate_fn=Collate(self._known, show=self.store.extractor.show),
             num_workers=self.num_workers,
         )
 

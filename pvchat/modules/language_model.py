@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, Llam
 from pvchat.assets import asset
 from pvchat.errors import UserError
 from pvchat.modules.byte_tokenizer import ByteTokenizer
-from pvchat.modules.lora import LORA_MARK, LoRA, inject_lora
+from pvchat.modules.lora import LORA_MARK, LoRA, inject_lora, lora_update
 from pvchat.modules.token_rows import TokenRows, initial_rows
 from pvchat.prompts import TEMPLATES, TemplateName
 from pvchat.subjects import SubjectRegistry
@@ -62,7 +62,7 @@ class LanguageModel(nn.Module):
         # bf16 scores of 20 come in eighths: ties between yes and no. A copy, since a cast per call is slow.
         self._float_head = nn.Buffer(base.get_output_embeddings().weight.detach().float(), persistent=False)
         if lora is not None:
-            inject_lora(base.get_decoder(), lora)
+            inject_lora(base, lora)
         self._fingerprint: str | None = None
         if checkpointing:
             base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -171,7 +171,9 @@ class LanguageModel(nn.Module):
         return self.tokenizer.decode(ids, skip_special_tokens=True)  # type: ignore[no-any-return]
 
     def _base_logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden.float(), self._float_head)
+        logits = F.linear(hidden.float(), self._float_head)
+        update = lora_update(self.base.get_output_embeddings(), hidden.float())
+        return logits if update is None else logits + update
 
     def _decoder(self, inputs_embeds: Tensor, mask: Tensor, cache: DynamicCache | None) -> Tensor:
         """Run the decoder on the last ``inputs_embeds.shape[1]`` positions of ``mask``."""

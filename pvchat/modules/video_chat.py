@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from pvchat.batch import Batch, Tokens, tokens_to
+from pvchat.modules.base_views import Views
 from pvchat.modules.language_model import LanguageModel
+from pvchat.modules.published.checkpoint_folders import open_checkpoint
+from pvchat.modules.published.filling import fill
 from pvchat.modules.qformer import QFormer
-from pvchat.modules.views import ClipViews
 from pvchat.prompts import IGNORE, Encoded, PromptBuilder, TemplateName, Turn
 from pvchat.routing import Routing
 from pvchat.subjects import SubjectRegistry
@@ -23,8 +26,9 @@ QFormerFactory = Callable[[int, int], QFormer]
 
 @dataclass(frozen=True)
 class Visual:
-    """Visual tokens (B, Q, D_lm), their ``mask`` (B, Q), the routing of each routed module, and how present
-    each person looks to their personal queries: ``presence`` (B, P) logits."""
+    """Visual tokens (B, V * Q, D_lm), those of one pass after another, their ``mask`` (B, V * Q), the routing
+    of each routed module over all passes, and how present each person looks to their personal queries:
+    ``presence`` (B, P) logits."""
 
     tokens: Tensor
     mask: Tensor
@@ -47,19 +51,23 @@ class ChatOutput:
 class VideoChat(nn.Module):
     """Vision encoder views, ReMoH Q-former and a language model with LoRA, spliced by the paper's prompt.
 
-    ``qformer`` builds the bridge from (context width, number of persons). All parameters are frozen or
-    trained by group name; see ``parameter_groups``.
+    ``qformer`` builds the bridge from (context width, number of persons). The Q-former reads a clip once for
+    each of the V passes of ``views``, and the prompt has a ``<Video>`` segment for each. All parameters are
+    frozen or trained by group name; see ``parameter_groups``. ``pretrained`` is a folder of the published
+    checkpoint, imported or not: bridge and LoRA start from there (encoder and language model load their own
+    weights). Raises UserError if one of its tensors has no place here.
     """
 
     def __init__(
         self,
         subjects: Sequence[str],
         *,
-        views: ClipViews,
+        views: Views,
         qformer: QFormerFactory,
         language_model: LanguageModel,
         num_soft_tokens: int = 16,
         template: TemplateName | None = None,
+        pretrained: Path | None = None,
     ) -> None:
         super().__init__()
         self.registry = SubjectRegistry(subjects, num_soft_tokens=num_soft_tokens)
@@ -78,10 +86,13 @@ class VideoChat(nn.Module):
             vocab_size=language_model.vocab_size,
             template=template or language_model.template,
             tokens_per_view=self.qformer.num_queries,
+            num_views=views.num_passes,
         )
         self.yes_id, self.no_id = (
             language_model.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No")
         )
+        if pretrained is not None:
+            fill(self, open_checkpoint(pretrained), parts=("bridge", "lora"))
 
     def forward(self, batch: Batch, *, control: Control = "main") -> ChatOutput:
         """Logits of the answers of ``batch``, computed at supervised positions only."""
@@ -98,13 +109,20 @@ class VideoChat(nn.Module):
 
     def encode(self, batch: Batch, *, control: Control = "main") -> Visual:
         """Late encoder blocks, Q-former and projection of cached features."""
-        context, context_mask = self.views(batch.views, batch.view_masks)  # (B, K, Dc), (B, K)
+        passes = self.views.num_passes
+        context, context_mask = self.views(batch.views, batch.view_masks)  # (B * V, K, Dc), (B * V, K)
         asked = batch.person_mask if control == "main" else torch.zeros_like(batch.person_mask)
+        asked = asked.repeat_interleave(passes, 0)
         out = self.qformer(context, context_mask=context_mask, person_mask=asked)
         persons, count, _ = self.qformer.personal_query_tokens.shape
         personal = out.hidden[:, len(self.qformer.query_tokens) :].unflatten(1, (persons, count))
-        presence = self.presence_head(personal.sum(2) / max(1, count)).squeeze(-1)
-        return Visual(self.project_up(out.hidden), out.mask, out.routings, presence)
+        presence = self.presence_head(personal.sum(2) / max(1, count)).squeeze(-1)  # (B * V, P)
+        return Visual(
+            self.project_up(out.hidden).unflatten(0, (-1, passes)).flatten(1, 2),
+            out.mask.unflatten(0, (-1, passes)).flatten(1, 2),
+            {name: routing.joined(passes) for name, routing in out.routings.items()},
+            presence.unflatten(0, (-1, passes)).mean(1),
+        )
 
     def splice(self, tokens: Tokens, visual: Visual | None) -> tuple[Tensor, Tensor]:
         """Word embeddings with the visual tokens in their slots, and the attention mask (B, S)."""
@@ -158,7 +176,7 @@ class VideoChat(nn.Module):
             ],
             "router": routers,
             "lora": list(self.language_model.lora_parameters()),
-            "encoder_late": list(self.views.encoder.late_parameters()),
+            "encoder_late": list(self.views.late_parameters()),
         }
 
     @contextmanager

@@ -6,29 +6,29 @@ another recording. Which views there are is a choice of the configuration.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pvchat.batch import Clip, FeatureExtractor, Features
+from pvchat.batch import Clip, Features
 from pvchat.errors import UserError
-from pvchat.faces import EMBEDDING_WIDTH, Face, FaceAnalyzer, Frame, Vector, blank, track
+from pvchat.faces import DOUBTFUL, EMBEDDING_WIDTH, HEAD, Face, FaceAnalyzer, Frame, Vector, track
+from pvchat.modules.base_views import Views
 from pvchat.modules.vision import VisionEncoder
 
 ViewName = Literal["global", "face", "identity"]
 ALL_VIEWS: tuple[ViewName, ...] = ("global", "face", "identity")
 _CHUNK = 8  # images embedded at once
-_HEAD = 2.0  # head over face box: hair and ears are the person, too, not a leak of the data
-_DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one would leak the answer
 
 
-class ClipViews(nn.Module):
+class ClipViews(Views):
     """Extracts features of clips up to the unfreeze boundary, and turns a batch of them into the Q-former's
     context. ``num_faces`` persons of a clip are followed, those with the largest faces first.
     ``view_dropout`` is the probability that a training clip is shown without a view."""
+
+    encoder: VisionEncoder
 
     def __init__(
         self,
@@ -89,12 +89,19 @@ class ClipViews(nn.Module):
             masks.append(mask.flatten(1))
         return torch.cat(parts, 1), torch.cat(masks, 1)
 
+    def check_frames(self, num_frames: int, shown: Sequence[int | None]) -> None:
+        if num_frames > self.max_frames:
+            raise UserError(
+                f"data.num_frames must be at most max_frames={self.max_frames} of the views: "
+                f"got {num_frames}."
+            )
+
     def extract(self, clip: Clip, blank_faces: bool = False) -> Features:
         """Cached part of the views, float16 on the CPU: ``name`` (T, L, D) and ``name.mask`` (T,).
 
         With ``num_faces`` > 1, L of the face views holds one person after the other; a place nobody takes is
         zeros. With ``blank_faces``, heads are painted over first and the face views show nothing."""
-        frames = self._blank(clip.frames) if blank_faces else clip.frames
+        frames = self.faces.blank_heads(clip.frames) if blank_faces else clip.frames
         found: list[list[Face]] = [[] for _ in frames]
         if self.shows_faces and not blank_faces:
             # a few more than needed, so that a followed person may be overtaken by a larger face
@@ -115,21 +122,12 @@ class ClipViews(nn.Module):
         return out
 
     @property
-    def extractor(self) -> FeatureExtractor:
-        """``extract`` as the datamodule wants it."""
-        return ViewExtractor(self)
-
-    @property
     def fingerprint(self) -> str:
         """Names all that ``extract`` depends on."""
-        settings = (2, self.names, self.num_faces, self.face_margin, _DOUBTFUL, _HEAD)
+        settings = (2, self.names, self.num_faces, self.face_margin, DOUBTFUL, HEAD)
         return hashlib.sha256(
             repr((settings, self.encoder.fingerprint, self.faces.fingerprint)).encode()
         ).hexdigest()[:16]
-
-    def late_parameters(self) -> list[nn.Parameter]:
-        """The encoder's parameters that training may unfreeze."""
-        return self.encoder.late_parameters()
 
     def standardise(self, features: Iterable[Features]) -> None:
         """Centre the face embeddings on those of the training clips ``features``, before training."""
@@ -137,11 +135,6 @@ class ClipViews(nn.Module):
             self.identity.standardise(
                 [f["identity"][f["identity.mask"]].reshape(-1, EMBEDDING_WIDTH) for f in features]
             )
-
-    def bridge_parameters(self) -> list[nn.Parameter]:
-        """What is learned here besides the encoder: identity projection, view, frame and face embeddings."""
-        encoder = {id(p) for p in self.encoder.parameters()}
-        return [p for p in self.parameters() if id(p) not in encoder]
 
     def _kept(self, batch: int) -> Tensor:
         """(B, V) views shown. In training some are left out, never all of a clip, so that each learns to
@@ -189,15 +182,6 @@ class ClipViews(nn.Module):
         rows = [[nobody if i is None else v[i] for i in row] for v, row in zip(vectors, slots, strict=True)]
         return torch.from_numpy(np.array(rows, dtype=np.float32)).unsqueeze(2)
 
-    def _blank(self, frames: Frame) -> Frame:
-        """Paint over the heads; where none was found, the places of the nearest frame that has some."""
-        found = self.faces.detect(frames, min_probability=_DOUBTFUL)
-        some = [t for t, faces in enumerate(found) if faces]
-        nearest = [min(some, key=lambda s: abs(s - t), default=t) for t in range(len(frames))]
-        return np.stack(
-            [blank(frame, found[s], enlarge=_HEAD) for frame, s in zip(frames, nearest, strict=True)]
-        )
-
 
 class IdentityTokens(nn.Module):
     """Face embeddings (..., 128) -> ``num_tokens`` tokens (..., n, D).
@@ -231,17 +215,3 @@ class IdentityTokens(nn.Module):
         if len(rows) > 1 and float(rows.std(0).mean()) > 0:
             self.mean.copy_(rows.mean(0))
             self.scale.copy_(1 / rows.std(0).mean())
-
-
-@dataclass(frozen=True)
-class ViewExtractor:
-    """The frozen half of ``ClipViews`` as a plain callable."""
-
-    views: ClipViews
-
-    @property
-    def fingerprint(self) -> str:
-        return self.views.fingerprint
-
-    def __call__(self, clip: Clip, *, blank_faces: bool = False) -> Features:
-        return self.views.extract(clip, blank_faces)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pvchat.batch import Clip, Features
+from pvchat.batch import Clip, Features, first_frames
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.sources import ManifestSource
 from pvchat.stages import Stage, StagePlan
@@ -49,6 +49,8 @@ def encode(
 
 class MeanColours:
     """One view, one token a frame: its mean colour; "face" is seen in even frames. Counts its calls."""
+
+    show = staticmethod(first_frames)
 
     def __init__(self, name: str = "mean colours") -> None:
         self.fingerprint, self.calls = name, 0

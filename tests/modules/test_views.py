@@ -154,7 +154,7 @@ def test_blanked_faces_lose_the_person() -> None:
 
 def test_blanking_covers_the_frame_where_the_face_was_missed() -> None:
     clip = scene((0,), ())
-    painted = build()._blank(clip.frames)
+    painted = build().faces.blank_heads(clip.frames)
     assert not np.array_equal(painted[1, 10:34, 10:34], clip.frames[1, 10:34, 10:34])
     assert np.array_equal(painted[:, :, 60:], clip.frames[:, :, 60:])  # the head, not the scene
 
@@ -171,7 +171,7 @@ def test_blanking_covers_doubtful_faces_that_the_views_do_not_show() -> None:
 
     views, clip = build(faces=Doubtful()), scene((0,))
     assert not views.extract(clip)["identity.mask"].any()
-    painted = views._blank(clip.frames)
+    painted = views.faces.blank_heads(clip.frames)
     assert not (painted[0, 10:34, 10:34] == (255, 0, 0)).all(-1).any()
 
 

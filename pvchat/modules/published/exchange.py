@@ -1,0 +1,113 @@
+"""The published layout -> files under our names, and what we trained -> the published layout."""
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pvchat.errors import UserError
+from pvchat.modules.published.checkpoint_folders import FILES, LANGUAGE_MODEL, RECORD, Source, check_shapes
+from pvchat.modules.published.key_table import BASE, NAME, PublishedKey, PublishedSizes, key_table
+from pvchat.modules.published.shards import (
+    SHARD_BYTES,
+    Planned,
+    check_room,
+    write_file,
+    write_folder,
+    write_json,
+)
+
+EXTRA = "pvchat_extra.safetensors"
+TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def convert(source: Source, out: str | Path, *, shard_bytes: int = SHARD_BYTES) -> list[str]:
+    """Write ``source`` under our names: a file per part, and a language model that transformers loads.
+
+    Returns the names of the tokenizer's files, copied if they are there. Raises UserError without room."""
+    out = _fresh(out)
+    table = {key.ours: key for key in key_table(source.sizes)}
+    plan = {
+        part: [Planned(name, _dtype(key), key.our_shape) for name, key in table.items() if key.part == part]
+        for part in (*FILES, LANGUAGE_MODEL)
+    }
+    check_room(out, [tensor for tensors in plan.values() for tensor in tensors])
+    for part in FILES:
+        write_file(out / f"{part}.safetensors", plan[part], source.read)
+    base = [Planned(t.name.removeprefix(BASE), t.dtype, t.shape) for t in plan[LANGUAGE_MODEL]]
+    folder = out / LANGUAGE_MODEL
+    write_folder(folder, base, lambda name: source.read(BASE + name), shard_bytes=shard_bytes)
+    write_json(folder / "config.json", mistral_config(source.sizes))
+    copied = [name for name in TOKENIZER if (source.folder / name).is_file()]
+    for name in copied:
+        shutil.copyfile(source.folder / name, folder / name)
+    write_json(out / RECORD, {"format": 1, "name": NAME, "sizes": asdict(source.sizes)})
+    return copied
+
+
+def export(
+    source: Source, out: str | Path, trained: Mapping[str, Tensor], *, shard_bytes: int = SHARD_BYTES
+) -> list[str]:
+    """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place.
+
+    What has no place there (routers, personal queries, token rows) goes into EXTRA beside it, in the type it
+    has; its names are returned. Raises UserError if something trained has another shape than published."""
+    table = {key.published: key for key in key_table(source.sizes)}
+    shapes = {key.ours: key.our_shape for key in table.values()}
+    named = {name.removeprefix("chat.").replace(".base_layer", ""): value for name, value in trained.items()}
+    ours = {name: tuple(value.shape) for name, value in named.items() if name in shapes}
+    check_shapes("what was trained", ours, {name: shapes[name] for name in ours})
+    out = _fresh(out)
+
+    def read(name: str) -> Tensor:
+        key = table[name]
+        whole = named[key.ours] if key.ours in named else source.read(key.ours)
+        first = key.first_row * math.prod(key.our_shape[1:])
+        return whole.flatten()[first : first + math.prod(key.shape)].view(key.shape)
+
+    plan = [Planned(name, _dtype(key), key.shape) for name, key in sorted(table.items())]
+    write_folder(out, plan, read, shard_bytes=shard_bytes)
+    extra = sorted(named.keys() - shapes.keys())
+    if extra:
+        kept = [Planned(name, named[name].dtype, tuple(named[name].shape)) for name in extra]
+        write_file(out / EXTRA, kept, named.__getitem__)
+    return extra
+
+
+def mistral_config(sizes: PublishedSizes) -> dict[str, object]:
+    """Mistral-7B-Instruct-v0.3, as transformers reads it."""
+    return {
+        "architectures": ["MistralForCausalLM"],
+        "model_type": "mistral",
+        "vocab_size": sizes.lm_vocabulary,
+        "hidden_size": sizes.lm_width,
+        "intermediate_size": sizes.lm_mlp,
+        "num_hidden_layers": sizes.lm_layers,
+        "num_attention_heads": sizes.lm_heads,
+        "num_key_value_heads": sizes.lm_kv_heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 1e6,
+        "sliding_window": None,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+    }
+
+
+def _dtype(key: PublishedKey) -> torch.dtype:
+    return torch.int64 if key.is_positions else torch.bfloat16
+
+
+def _fresh(out: str | Path) -> Path:
+    """A folder that holds nothing yet: what is there might be what is being read."""
+    out = Path(out)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"a checkpoint is written into a new or empty folder: {out} is neither.")
+    return out
