@@ -39,7 +39,7 @@ METRICS = {
     "answers": "test/main/presence_balanced_accuracy",
     "AUC": "test/main/presence_auc",
 }
-TWO = ("--stages.video.epochs=5", "--model.learning_rates.router=3e-3")  # who is who takes longer to learn
+TWO = ("--stages.video.epochs=10", "--model.learning_rates.router=3e-3")  # who is who takes longer to learn
 CONTROLS = ("text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject")
 Values = Mapping[str, Sequence[float]]
 
@@ -128,6 +128,7 @@ def _report(setting: str, by_variant: Mapping[str, Sequence[tuple[Cell, dict[str
         metrics["active rate"] = "train/active_rate"
     if setting == "pairs":
         metrics["beside another"] = "test/main/presence_accuracy_no_beside_another"
+        metrics["same, calibrated"] = "test/main/calibrated_accuracy_no_beside_another"
     rows: list[list[TableCell]] = []
     for variant, runs in by_variant.items():
         subjects = [c.labels["subject"] for c, _ in runs]

@@ -13,6 +13,7 @@ from functools import partial
 from pvchat import __version__
 from pvchat.errors import UserError
 from pvchat.interruption import Interruption, interrupt
+from pvchat.threads import share_cores
 
 LIGHTNING = {
     "fit": "train a model from a config",
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 after a one-sentence error about bad input, 130 or 143 when Ctrl-C or
     SIGTERM ended it."""
     args = list(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads ruin busy machines
+    share_cores()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         with _ended_by_sigterm():

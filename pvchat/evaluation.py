@@ -114,12 +114,14 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
     if not predictions:
         return {}
     numbers: dict[str, float] = {"existence_questions": float(len(predictions))}
-    answered = [p for p in predictions if p.answer is not None]
-    if len(answered) == len(predictions):
-        numbers |= {f"presence_{name}": value for name, value in _answers(answered).items()}
-        beside = [p for p in answered if p.polarity == "no" and any(p.presence.values())]
+    beside = [p for p in predictions if p.polarity == "no" and any(p.presence.values())]
+    if all(p.answer is not None for p in predictions):
+        numbers |= {f"presence_{name}": value for name, value in _answers(predictions).items()}
         if beside:
             numbers["presence_accuracy_no_beside_another"] = _answers(beside)["accuracy_no"]
+    if beside:
+        no = sum(p.score <= threshold for p in beside) / len(beside)
+        numbers["calibrated_accuracy_no_beside_another"] = no
     ranking = PresenceRanking(threshold=threshold)
     ranking.update([p.score for p in predictions], [p.polarity == "yes" for p in predictions])
     return numbers | {RANKING[name]: value for name, value in _computed(ranking).items()}

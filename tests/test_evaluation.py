@@ -129,12 +129,18 @@ def test_a_question_about_two_counts_each_of_them() -> None:
 
 def test_asked_for_one_while_another_is_on_screen() -> None:
     """Whoever answers yes to any learned face is right about strangers and wrong here."""
-    stranger = said(NO, "no", presence={"tom": False, "ann": False})
-    beside = [said(a, "no", presence={"tom": False, "ann": True}) for a in (NO, YES, YES, YES)]
+    stranger = said(NO, "no", presence={"tom": False, "ann": False}, score=9.0)
+    beside = [
+        said(a, "no", presence={"tom": False, "ann": True}, score=score)
+        for a, score in ((NO, -1.0), (YES, 1.0), (YES, 2.0), (YES, 3.0))
+    ]
     numbers = summarise([stranger, *beside, said(YES, "yes")], threshold=0.0)
     assert numbers["main/presence_accuracy_no"] == pytest.approx(2 / 5)
     assert numbers["main/presence_accuracy_no_beside_another"] == 0.25
-    assert "main/presence_accuracy_no_beside_another" not in summarise([stranger], threshold=0.0)
+    assert summarise([*beside, said(YES, "yes")], threshold=2.0)[
+        "main/calibrated_accuracy_no_beside_another"
+    ] == pytest.approx(3 / 4)
+    assert not [name for name in summarise([stranger], threshold=0.0) if "beside" in name]
 
 
 def test_keys_are_flat_and_values_numbers() -> None:

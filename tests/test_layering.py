@@ -26,6 +26,7 @@ TIERS = {
         "routing",
         "stages",
         "subjects",
+        "threads",
     },
     "utilities": {"assets", "faces", "statistics", "usage"},
     "parts": {"datamodules", "losses", "metrics", "modules"},

@@ -3,15 +3,16 @@
 Beside ``VisionEncoder``, which reads images one by one.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from pvchat.modules.encoder import Encoder
 
 
-class VideoEncoder(nn.Module, ABC):
+class VideoEncoder(Encoder):
     """``finish(embed(video))`` are the visual tokens of videos; only ``finish`` is differentiable."""
 
-    width: int
     image_px: int  # side of the square frames it takes
     num_frames: int  # frames it was made for
     num_late_blocks: int  # blocks behind the unfreeze boundary
@@ -28,12 +29,3 @@ class VideoEncoder(nn.Module, ABC):
     @abstractmethod
     def finish(self, tokens: Tensor) -> Tensor:
         """Tokens (N, L, D) from ``embed`` -> visual tokens (N, L, D)."""
-
-    @abstractmethod
-    def late_parameters(self) -> list[nn.Parameter]:
-        """Parameters that training may unfreeze; they take no part in ``embed``."""
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Names the frozen weights and settings that the result of ``embed`` depends on."""

@@ -4,7 +4,7 @@ The frozen trunk runs once per clip and its tokens are cached; the late blocks r
 """
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from pvchat.assets import ASSETS, asset
 from pvchat.errors import UserError
+from pvchat.modules.encoder import Encoder
 
 EMBEDDED = "embedded:"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as DINOv2 was trained with
 
 
-class VisionEncoder(nn.Module, ABC):
+class VisionEncoder(Encoder):
     """``finish(embed(frames))`` are the visual tokens of frames; only ``finish`` is differentiable."""
 
-    width: int
     image_px: int  # side of the square the encoder looks at
     boundary_tokens: int  # L, tokens of one image as ``embed`` returns them
     tokens_per_image: int  # L', tokens of one image as ``finish`` returns them
@@ -35,15 +35,6 @@ class VisionEncoder(nn.Module, ABC):
     @abstractmethod
     def finish(self, tokens: Tensor) -> Tensor:
         """Tokens (N, L, D) from ``embed`` -> visual tokens (N, L', D)."""
-
-    @abstractmethod
-    def late_parameters(self) -> list[nn.Parameter]:
-        """Parameters that training may unfreeze; they take no part in ``embed``."""
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Names the frozen weights and settings that the result of ``embed`` depends on."""
 
 
 class DinoViT(VisionEncoder):

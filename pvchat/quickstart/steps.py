@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pvchat.assets import prefetch
-from pvchat.errors import UserError
+from pvchat.errors import writing
 from pvchat.evaluation import Prediction
 from pvchat.faces import FaceAnalyzer
 from pvchat.lightning_cli import PVChatCLI, run
@@ -79,7 +79,7 @@ def run_steps(options: argparse.Namespace, own: OwnFiles | None, run_dir: Path) 
 
 
 def _corpus(material: Material, run_dir: Path, seed: int) -> Path:
-    try:
+    with writing(run_dir):
         return build_corpus(
             subjects=[material.subject],
             positives={material.subject: material.positives},
@@ -90,11 +90,6 @@ def _corpus(material: Material, run_dir: Path, seed: int) -> Path:
             settings=SETTINGS,
             progress=True,
         )
-    except OSError as error:
-        raise UserError(
-            f"the corpus must be written to {run_dir}: {error.strerror or error}. Make room, or "
-            "choose another disk with --runs DIR."
-        ) from error
 
 
 def _arguments(options: argparse.Namespace, manifest: Path, run_dir: Path) -> list[str]:

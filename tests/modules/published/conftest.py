@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from golden.noise import fill
 from safetensors.torch import load_file, save_file
+from tiny_checkpoint import SIZES
 from torch import Tensor, nn
 from transformers import MistralConfig, MistralForCausalLM
 
@@ -19,29 +21,7 @@ from pvchat.modules.published.exchange import mistral_config
 from pvchat.modules.published.key_table import LORA_TARGETS, PublishedSizes, key_table
 from pvchat.modules.qformer import QFormer
 
-TINY = PublishedSizes(
-    encoder_width=16,
-    encoder_blocks=3,
-    encoder_heads=2,
-    encoder_mlp=24,
-    image_px=28,
-    num_frames=4,
-    qformer_width=24,
-    qformer_layers=4,
-    qformer_heads=3,
-    qformer_mlp=32,
-    num_query_tokens=3,
-    num_extra_query_tokens=2,
-    text_vocabulary=11,
-    text_positions=7,
-    lm_width=16,
-    lm_layers=2,
-    lm_heads=4,
-    lm_kv_heads=2,
-    lm_mlp=24,
-    lm_vocabulary=40,
-    lora_rank=2,
-)
+TINY = replace(SIZES, qformer_heads=3, lm_width=16, lm_mlp=24, lm_vocabulary=40)
 
 
 class Chat(nn.Module):
