@@ -13,6 +13,7 @@ from functools import partial
 from pvchat import __version__
 from pvchat.errors import UserError
 from pvchat.interruption import Interruption, interrupt
+from pvchat.planning.devices import DEVICES
 from pvchat.threads import share_cores
 
 LIGHTNING = {
@@ -59,7 +60,10 @@ def _run(args: list[str]) -> None:
     if args and args[0] in LIGHTNING:
         importlib.import_module("pvchat.lightning_cli").run(args)
     else:
-        options = build_parser().parse_args(args)
+        options, more = build_parser().parse_known_args(args)
+        if more and not getattr(options, "takes_more", False):
+            build_parser().parse_args(args)  # says what is not known
+        options.more = more
         importlib.import_module(options.module).main(options)
 
 
@@ -103,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
+    _plan(add("plan", help="memory, operations and hours of an experiment, before a GPU is rented"))
     for name, text in LIGHTNING.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -169,6 +174,19 @@ def _export_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", metavar="DIR", help="folder adapter/ of a run")
     parser.add_argument("--out", metavar="DIR", required=True, help="write into this new folder")
     parser.set_defaults(module="pvchat.modules.published.importing", action="export")
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Builds the experiment without weights and simulates a step of each stage: parameters, memory in "
+        "several settings, operations. Takes -c FILE and overrides as fit does; neither checkpoint nor "
+        "corpus need be there."
+    )
+    parser.add_argument("--device", choices=DEVICES, help="a GPU to compare with and to estimate hours for")
+    parser.add_argument(
+        "--share", type=float, default=0.35, help="of the device's speed that is reached (default: 0.35)"
+    )
+    parser.set_defaults(module="pvchat.planning.plan_command", takes_more=True)
 
 
 def _checkpoint(parser: argparse.ArgumentParser) -> None:

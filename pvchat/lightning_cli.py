@@ -42,6 +42,7 @@ NO_NEWS = (
     "in eval mode",  # the frozen base
     "Total length of",  # no validation split
     "LeafSpec",
+    "gradient_checkpointing_enable",  # its successor is not in every transformers 5
     "number of training batches",
     "predict returned None",  # the run folder has the answers
 )
@@ -79,6 +80,9 @@ class PVChatCLI(LightningCLI):
         parser.link_arguments("stages", "data.stages", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        self.link_subjects(parser)
+
+    def link_subjects(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -161,12 +165,13 @@ class PVChatCLI(LightningCLI):
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
 
 
-def run(args: Sequence[str]) -> PVChatCLI:
-    """Run one LightningCLI command. Raises UserError, usage errors in one sentence."""
+def run(args: Sequence[str], cli: type[PVChatCLI] | None = None) -> PVChatCLI:
+    """Run one LightningCLI command, with another ``cli`` if given. Raises UserError, usage errors in one
+    sentence."""
     quiet()
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     try:
-        return PVChatCLI(
+        return (cli or PVChatCLI)(
             PersonalizedVideoChat,
             PersonalizedDataModule,
             args=expand(args),

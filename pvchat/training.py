@@ -98,7 +98,8 @@ class PersonalizedVideoChat(L.LightningModule):
         values = {"loss": objective.total, **objective.parts}
         logged = {f"train/{name}": value.detach() for name, value in values.items()}
         # yes or no is the first word; it is learned late and suddenly, unseen in the mean over all words
-        logged["train/first_word"] = F.cross_entropy(out.logits[out.first], out.labels[out.first]).detach()
+        words = F.cross_entropy(out.logits.detach(), out.labels, reduction="none")
+        logged["train/first_word"] = (words * out.first).sum() / out.first.sum()
         sparsities = torch.zeros(1, device=self.device)
         if out.routings:
             rates = {name: routing.active_rate for name, routing in out.routings.items()}

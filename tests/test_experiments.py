@@ -27,8 +27,7 @@ from pvchat.modules.hd_views import HDViews
 from pvchat.modules.internvideo2 import InternVideo2
 from pvchat.modules.lora import LoRA, inject_lora
 from pvchat.modules.published.checkpoint_folders import open_checkpoint
-from pvchat.modules.published.exchange import mistral_config
-from pvchat.modules.published.key_table import PublishedSizes, key_table
+from pvchat.modules.published.key_table import PublishedSizes, key_table, mistral_config
 from pvchat.modules.qformer import QFormer
 
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))

@@ -46,6 +46,7 @@ TIERS = {
         "chat",
         "cli",
         "lightning_cli",
+        "planning",
         "quickstart",
     },
 }

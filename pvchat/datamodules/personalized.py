@@ -274,7 +274,7 @@ class PersonalizedDataModule(LightningDataModule):
         if not good:
             bad = f", {len(records)} that cannot be read" if records else ""
             raise UserError(f"no {' or '.join(splits)} clip with questions is left: got {len(good)}{bad}.")
-        return [(record, example) for record in good for example in _examples_of(record)]
+        return [(record, example) for record in good for example in questions_of(record)]
 
     def _prepare(self, records: Sequence[Record], what: str, variant: Variant) -> None:
         """Fill the cache, name and count the bad clips."""
@@ -320,7 +320,7 @@ class PersonalizedDataModule(LightningDataModule):
         self._said.add(text)
 
 
-def _examples_of(record: Record) -> Iterator[Example]:
+def questions_of(record: Record) -> Iterator[Example]:
     for number, qa in enumerate(record.qa):
         yield Example(
             id=f"{record.id}#{number}",

@@ -47,10 +47,10 @@ class Objective(nn.Module):
         labels: Tensor,
         first: Tensor,
         routings: Mapping[str, Routing],
-        presence: tuple[Tensor, Tensor] | None = None,
+        presence: tuple[Tensor, Tensor, Tensor] | None = None,
     ) -> ObjectiveOutput:
         """logits (N, V), labels (N,), first (N,) bool: see AnswerCrossEntropy. Each routing loss sees all
-        routings; ``presence`` are the logits and truth of PresenceLoss."""
+        routings; ``presence`` are the arguments of PresenceLoss."""
         parts: dict[str, Tensor] = {"language_modeling": self.language_modeling(logits, labels, first)}
         for name in ("smooth_proximity", "head_activation", "load_balance"):
             if (loss := getattr(self, name)) is not None:

@@ -14,8 +14,8 @@ class PresenceLoss(nn.Module):
         super().__init__()
         self.weight = weight
 
-    def forward(self, logits: Tensor, present: Tensor) -> Tensor:
-        """logits (N,), present (N,) bool -> scalar; zero for no person."""
-        if not len(logits):
-            return logits.sum()
-        return self.weight * F.binary_cross_entropy_with_logits(logits.float(), present.float())
+    def forward(self, logits: Tensor, present: Tensor, counted: Tensor) -> Tensor:
+        """logits, present and counted (B, P), the latter bool -> scalar, the mean where ``counted``; zero for
+        no person."""
+        losses = F.binary_cross_entropy_with_logits(logits.float(), present.float(), reduction="none")
+        return self.weight * (losses * counted).sum() / counted.sum().clamp(min=1)

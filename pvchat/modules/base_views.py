@@ -32,6 +32,10 @@ class Views(nn.Module, ABC):
         """The cached part, on the CPU. With ``blank_faces`` heads are painted over first."""
 
     @abstractmethod
+    def shapes(self, num_frames: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the features of a clip of ``num_frames`` frames, without the masks."""
+
+    @abstractmethod
     def check_frames(self, num_frames: int, shown: Sequence[int | None]) -> None:
         """Raise UserError unless clips of ``num_frames`` can be read, all of them or as many as ``shown``."""
 

@@ -50,6 +50,11 @@ class HDViews(Views):
             out["video"] = self.encoder.embed(views).cpu()
         return out | {f"{name}.mask": torch.ones(self.num_passes, dtype=torch.bool) for name in out}
 
+    def shapes(self, num_frames: int) -> dict[str, tuple[int, ...]]:
+        counts = {"image": 1, "video": num_frames} if num_frames > 1 else {"image": 1}
+        tokens = {name: self.encoder.num_tokens(count) for name, count in counts.items()}
+        return {name: (self.num_passes, count, self.encoder.width) for name, count in tokens.items()}
+
     def show(self, features: Features, num_frames: int | None) -> Features:
         name = "image" if num_frames == 1 or "video" not in features else "video"
         tokens = features[name].shape[1]

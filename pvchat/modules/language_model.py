@@ -10,13 +10,24 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+)
 
 from pvchat.assets import asset
 from pvchat.errors import UserError
 from pvchat.modules.byte_tokenizer import ByteTokenizer
 from pvchat.modules.lora import LORA_MARK, LoRA, inject_lora, lora_update
+from pvchat.modules.published.checkpoint_folders import LANGUAGE_MODEL, open_checkpoint
+from pvchat.modules.published.key_table import mistral_config
 from pvchat.modules.token_rows import TokenRows, initial_rows
+from pvchat.modules.weightless import StandInTokenizer, weightless
 from pvchat.prompts import TEMPLATES, TemplateName
 from pvchat.subjects import SubjectRegistry
 
@@ -31,7 +42,8 @@ class LanguageModel(nn.Module):
 
     ``source`` is ``embedded:<asset>``, a hub id or a folder. The base keeps its own dtype (``auto``: bf16
     where the machine multiplies it, else float32); everything trainable is float32. ``lora=None`` leaves
-    the decoder as it is. ``template`` is guessed from the tokenizer when None.
+    the decoder as it is. ``template`` is guessed from the tokenizer when None. ``attention`` names an
+    implementation of transformers (auto: sdpa on a GPU, eager on a CPU).
     """
 
     def __init__(
@@ -42,9 +54,11 @@ class LanguageModel(nn.Module):
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
         template: TemplateName | None = None,
         gradient_checkpointing: bool = False,
+        attention: str = "auto",
     ) -> None:
         super().__init__()
-        base, tokenizer = _load(source, _auto_dtype() if dtype == "auto" else getattr(torch, dtype))
+        chosen = _auto_dtype() if dtype == "auto" else getattr(torch, dtype)
+        base, tokenizer = _load(source, chosen, _attention() if attention == "auto" else attention)
         self._build(base, tokenizer, lora, template, gradient_checkpointing)
 
     def _build(
@@ -57,7 +71,7 @@ class LanguageModel(nn.Module):
         table = base.get_input_embeddings().weight
         self.vocab_size: int = table.shape[0]
         self.width: int = table.shape[1]
-        self.embedding_std = float(table.float().std())
+        self.embedding_std = 0.02 if weightless() else float(table.float().std())
         self.token_rows = TokenRows(0, self.width)
         # bf16 scores of 20 come in eighths: ties between yes and no. A copy, since a cast per call is slow.
         self._float_head = nn.Buffer(base.get_output_embeddings().weight.detach().float(), persistent=False)
@@ -65,7 +79,7 @@ class LanguageModel(nn.Module):
             inject_lora(base, lora)
         self._fingerprint: str | None = None
         if checkpointing:
-            base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            checkpoint_blocks(base)
 
     @property
     def fingerprint(self) -> str:
@@ -251,13 +265,18 @@ class RandomLanguageModel(LanguageModel):
         self._build(base, tokenizer, lora, "chatml", gradient_checkpointing)
 
 
-def _load(source: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def checkpoint_blocks(base: Any) -> None:
+    """Recompute each block in the backward pass; not reentrant, or frozen inputs would end the gradient."""
+    base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _load(source: str, dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
     path: str | Path = asset(source.removeprefix(EMBEDDED)) if source.startswith(EMBEDDED) else source
+    options = {"dtype": dtype, "attn_implementation": attention}
     try:
-        return (
-            AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=_attention()),
-            AutoTokenizer.from_pretrained(path),
-        )
+        if weightless():
+            return _unread(path, options)
+        return AutoModelForCausalLM.from_pretrained(path, **options), AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"cannot load the language model {source!r}: {str(error).splitlines()[0]} Give an embedded "
@@ -265,9 +284,19 @@ def _load(source: str, dtype: torch.dtype) -> tuple[Any, Any]:
         ) from error
 
 
+def _unread(path: str | Path, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Decoder and tokenizer by their config; published ones where a checkpoint is still to be downloaded."""
+    if Path(path).name == LANGUAGE_MODEL and not Path(path).exists():
+        config: Any = MistralConfig.from_dict(mistral_config(open_checkpoint(Path(path).parent).sizes))
+        tokenizer: Any = StandInTokenizer()
+    else:
+        config, tokenizer = AutoConfig.from_pretrained(path), AutoTokenizer.from_pretrained(path)
+    return AutoModelForCausalLM.from_config(config, **options), tokenizer  # type: ignore[no-untyped-call]
+
+
 def _attention() -> str:
-    """Fused attention on a GPU; on a CPU its bf16 backward is slow."""
-    return "sdpa" if torch.cuda.is_available() else "eager"
+    """Fused attention on a GPU, and where one is planned; on a CPU its bf16 backward is slow."""
+    return "sdpa" if torch.cuda.is_available() or weightless() else "eager"
 
 
 def _auto_dtype() -> torch.dtype:

@@ -39,13 +39,14 @@ class Visual:
 @dataclass(frozen=True)
 class ChatOutput:
     """``logits`` (N, V) and ``labels`` (N,) at the N supervised positions; ``first`` (N,) marks the
-    first answer token of each row. ``presence`` are logits (M,) and truth (M,) of each person asked about."""
+    first answer token of each row. ``presence`` are logits (B, P), truth (B, P), and where it is known of a
+    person asked about (B, P)."""
 
     logits: Tensor
     labels: Tensor
     first: Tensor
     routings: dict[str, Routing]
-    presence: tuple[Tensor, Tensor] | None = None
+    presence: tuple[Tensor, Tensor, Tensor] | None = None
 
 
 class VideoChat(nn.Module):
@@ -100,12 +101,11 @@ class VideoChat(nn.Module):
         visual = None if control == "text_only" else self.encode(batch, control=control)
         tokens = self._collate(encoded, side="right")
         hidden = self.language_model.hidden(*self.splice(tokens, visual))
-        targets = tokens.labels[:, 1:]
-        keep = targets != IGNORE
-        logits = self.language_model.logits(hidden[:, :-1][keep])
-        first = keep & (keep.cumsum(dim=1) == 1)
+        places, first = (values.to(hidden.device) for values in _supervised(encoded, tokens.labels.shape[1]))
+        logits = self.language_model.logits(hidden.flatten(0, 1)[places - 1])
+        labels = tokens.labels.flatten()[places]
         presence = self._presence(batch, visual) if visual else None
-        return ChatOutput(logits, targets[keep], first[keep], visual.routings if visual else {}, presence)
+        return ChatOutput(logits, labels, first, visual.routings if visual else {}, presence)
 
     def encode(self, batch: Batch, *, control: Control = "main") -> Visual:
         """Late encoder blocks, Q-former and projection of cached features."""
@@ -210,13 +210,12 @@ class VideoChat(nn.Module):
         queries = torch.randn(self.qformer.personal_query_tokens.shape, generator=generator) * 0.02
         return [*rows, queries]
 
-    def _presence(self, batch: Batch, visual: Visual) -> tuple[Tensor, Tensor]:
-        """Logits and truth (M,) for the persons asked about of whom is known whether they are there."""
+    def _presence(self, batch: Batch, visual: Visual) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``ChatOutput.presence``."""
         truth = [[e.presence.get(n) for n in self.registry.names] for e in batch.examples]
         known = torch.tensor([[t is not None for t in row] for row in truth], device=visual.presence.device)
         present = torch.tensor([[bool(t) for t in row] for row in truth], device=visual.presence.device)
-        counted = known & batch.person_mask
-        return visual.presence[counted], present[counted]
+        return visual.presence, present, known & batch.person_mask
 
     def _questions(self, batch: Batch, control: Control) -> tuple[Tensor, Tensor]:
         encoded = [self._encode_text([Turn(e.question)], control) for e in batch.examples]
@@ -231,3 +230,11 @@ class VideoChat(nn.Module):
     def _collate(self, encoded: Sequence[Encoded], *, side: Literal["left", "right"]) -> Tokens:
         tokens = self.prompts.collate(encoded, pad_id=self.language_model.pad_id, side=side)
         return tokens_to(tokens, self.project_up.weight.device)
+
+
+def _supervised(encoded: Sequence[Encoded], length: int) -> tuple[Tensor, Tensor]:
+    """Places of answer tokens in a flat, right-padded (B * S), and which is the first of its row: (N,) each.
+    Found in lists, since a device would have to be waited for."""
+    rows = [[i for i, label in enumerate(e.labels) if label != IGNORE] for e in encoded]
+    places = [number * length + i for number, row in enumerate(rows) for i in row]
+    return torch.tensor(places), torch.tensor([i == row[0] for row in rows for i in row])

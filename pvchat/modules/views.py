@@ -121,6 +121,12 @@ class ClipViews(Views):
             out[name], out[f"{name}.mask"] = out[name].half(), shown
         return out
 
+    def shapes(self, num_frames: int) -> dict[str, tuple[int, ...]]:
+        image = (self.encoder.boundary_tokens, self.encoder.width)
+        each = {"global": (1, *image), "face": (self.num_faces, *image)}
+        each["identity"] = (self.num_faces, 1, EMBEDDING_WIDTH)
+        return {n: (num_frames, each[n][0] * each[n][1], each[n][2]) for n in self.names}
+
     @property
     def fingerprint(self) -> str:
         """Names all that ``extract`` depends on."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pvchat.assets import ASSETS, asset
 from pvchat.errors import UserError
 from pvchat.modules.encoder import Encoder
+from pvchat.modules.weightless import weightless
 
 EMBEDDED = "embedded:"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as DINOv2 was trained with
@@ -183,6 +184,8 @@ def _load(source: str) -> Any:
         kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
         if kind != Dinov2Config.model_type:
             raise UserError(f"the encoder's source must be a DINOv2 model: {source!r} is {kind!r}.")
+        if weightless():
+            return Dinov2Model(Dinov2Config.from_pretrained(place))
         return Dinov2Model.from_pretrained(place, dtype=torch.float32)
     except OSError as error:
         embedded = [EMBEDDED + name for name in ASSETS if name.startswith("vit")]

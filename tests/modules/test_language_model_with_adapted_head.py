@@ -9,8 +9,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
 from pvchat.modules.lora import inject_lora
-from pvchat.modules.published.exchange import mistral_config
-from pvchat.modules.published.key_table import LORA_TARGETS, PublishedSizes
+from pvchat.modules.published.key_table import LORA_TARGETS, PublishedSizes, mistral_config
 
 
 def build(*, targets: tuple[str, ...] = LORA_TARGETS, dropout: float = 0.0) -> LanguageModel:

@@ -110,9 +110,10 @@ def test_presence_loss_sees_those_asked_about_of_whom_is_known() -> None:
         replace(batch.examples[1], presence={"tom": False, "ann": True}),
     ]
     batch = replace(batch, examples=examples)
-    visual, (logits, truth) = chat.encode(batch), chat(batch).presence
-    assert torch.equal(logits, visual.presence[[0, 1], [1, 0]])
-    assert truth.tolist() == [True, False]
+    visual, (logits, truth, counted) = chat.encode(batch), chat(batch).presence
+    assert torch.equal(logits, visual.presence)
+    assert counted.tolist() == [[False, True, False], [True, False, False]]
+    assert truth[counted].tolist() == [True, False]
 
 
 def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pvchat.errors import UserError
 from pvchat.modules.published.key_table import BASE, Part, PublishedKey, PublishedSizes, Shape, key_table
 from pvchat.modules.published.shards import Stored, read_file, read_folder, some
+from pvchat.modules.weightless import weightless
 
 LANGUAGE_MODEL, RECORD = "language_model", "import.json"
 FILES: tuple[Part, ...] = ("encoder", "bridge", "lora", "unused")  # the language model is a folder
@@ -76,8 +77,23 @@ class ImportedCheckpoint:
         return self._stored[name].read()
 
 
+class UnreadCheckpoint:
+    """A checkpoint for a model without weights: as large as what lies in the folder, or as published."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        imported = (self.folder / RECORD).is_file()
+        self.sizes = ImportedCheckpoint(folder).sizes if imported else PublishedSizes()
+        self._shapes = {key.ours: key.our_shape for key in key_table(self.sizes)}
+
+    def read(self, name: str) -> Tensor:
+        return torch.empty(self._shapes[name], dtype=torch.bfloat16)
+
+
 def open_checkpoint(folder: str | Path, *, sizes: PublishedSizes | None = None) -> Source:
     """A folder of either kind. Raises UserError if it is neither or not whole."""
+    if weightless():
+        return UnreadCheckpoint(folder)
     if (Path(folder) / RECORD).is_file():
         return ImportedCheckpoint(folder)
     return PublishedCheckpoint(folder, sizes=sizes)

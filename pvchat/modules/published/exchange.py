@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pvchat.errors import UserError
 from pvchat.modules.published.checkpoint_folders import FILES, LANGUAGE_MODEL, RECORD, Source, check_shapes
-from pvchat.modules.published.key_table import BASE, NAME, PublishedKey, PublishedSizes, key_table
+from pvchat.modules.published.key_table import BASE, NAME, PublishedKey, key_table, mistral_config
 from pvchat.modules.published.shards import (
     SHARD_BYTES,
     Planned,
@@ -76,29 +76,6 @@ def export(
         kept = [Planned(name, named[name].dtype, tuple(named[name].shape)) for name in extra]
         write_file(out / EXTRA, kept, named.__getitem__)
     return extra
-
-
-def mistral_config(sizes: PublishedSizes) -> dict[str, object]:
-    """Mistral-7B-Instruct-v0.3, as transformers reads it."""
-    return {
-        "architectures": ["MistralForCausalLM"],
-        "model_type": "mistral",
-        "vocab_size": sizes.lm_vocabulary,
-        "hidden_size": sizes.lm_width,
-        "intermediate_size": sizes.lm_mlp,
-        "num_hidden_layers": sizes.lm_layers,
-        "num_attention_heads": sizes.lm_heads,
-        "num_key_value_heads": sizes.lm_kv_heads,
-        "hidden_act": "silu",
-        "max_position_embeddings": 32768,
-        "rms_norm_eps": 1e-5,
-        "rope_theta": 1e6,
-        "sliding_window": None,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
-    }
 
 
 def _dtype(key: PublishedKey) -> torch.dtype:

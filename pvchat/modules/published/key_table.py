@@ -209,3 +209,26 @@ def _unused(s: PublishedSizes) -> Iterator[PublishedKey]:
     ids = f"{UNUSED}position_ids"
     count = s.text_positions
     yield PublishedKey(f"{where}position_ids", (1, count), ids, (count,), "unused", is_positions=True)
+
+
+def mistral_config(sizes: PublishedSizes) -> dict[str, object]:
+    """Mistral-7B-Instruct-v0.3, as transformers reads it."""
+    return {
+        "architectures": ["MistralForCausalLM"],
+        "model_type": "mistral",
+        "vocab_size": sizes.lm_vocabulary,
+        "hidden_size": sizes.lm_width,
+        "intermediate_size": sizes.lm_mlp,
+        "num_hidden_layers": sizes.lm_layers,
+        "num_attention_heads": sizes.lm_heads,
+        "num_key_value_heads": sizes.lm_kv_heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 1e6,
+        "sliding_window": None,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+    }

@@ -17,8 +17,7 @@ from transformers import MistralConfig, MistralForCausalLM
 from pvchat.modules.attention import DenseAttention, ReMoHAttention
 from pvchat.modules.internvideo2 import InternVideo2
 from pvchat.modules.lora import LoRA, inject_lora
-from pvchat.modules.published.exchange import mistral_config
-from pvchat.modules.published.key_table import LORA_TARGETS, PublishedSizes, key_table
+from pvchat.modules.published.key_table import LORA_TARGETS, PublishedSizes, key_table, mistral_config
 from pvchat.modules.qformer import QFormer
 
 TINY = replace(SIZES, qformer_heads=3, lm_width=16, lm_mlp=24, lm_vocabulary=40)

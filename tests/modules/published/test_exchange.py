@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, MistralForCausalLM
 
 from pvchat.errors import UserError
 from pvchat.modules.published.checkpoint_folders import PublishedCheckpoint, Source, open_checkpoint
-from pvchat.modules.published.exchange import EXTRA, convert, export, mistral_config
+from pvchat.modules.published.exchange import EXTRA, convert, export
 from pvchat.modules.published.filling import fill
-from pvchat.modules.published.key_table import PublishedSizes
+from pvchat.modules.published.key_table import PublishedSizes, mistral_config
 from pvchat.modules.published.shards import INDEX
 
 

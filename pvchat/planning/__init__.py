@@ -1,0 +1,1 @@
+"""What a training will need, found without allocating it: memory, operations, hours."""

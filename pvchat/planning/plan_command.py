@@ -1,0 +1,87 @@
+"""``pvchat plan``: parse an experiment as ``fit`` does, build it without weights, say what it will cost."""
+
+import argparse
+import sys
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LightningArgumentParser
+
+from pvchat.arguments import has_config
+from pvchat.datamodules.personalized import TRAINED, questions_of
+from pvchat.datamodules.sampling import epoch_order
+from pvchat.errors import UserError
+from pvchat.lightning_cli import PVChatCLI, run
+from pvchat.planning.devices import DEVICES
+from pvchat.planning.plan import make_plan
+from pvchat.planning.report import report
+from pvchat.stages import StageName
+
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
+
+
+class PlanningCLI(PVChatCLI):
+    """Of ``fit`` only the parser and the model are wanted; neither run folder nor trainer is made."""
+
+    def link_subjects(self, parser: LightningArgumentParser) -> None:
+        """The corpus, which names them, need not be there."""
+
+    def before_instantiate_classes(self) -> None:
+        pass
+
+    def instantiate_classes(self) -> None:
+        with torch.device("meta"):
+            self.config_init = self.parser.instantiate_classes(self.config)
+        self.model = self.config_init.fit.model
+        self.datamodule = self.config_init.fit.data
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def main(options: argparse.Namespace) -> None:
+    if not has_config(options.more):
+        raise UserError("plan needs a config: got none. Give one, such as -c experiments/pvchat.yaml.")
+    if not 0 < options.share <= 1:
+        raise UserError(f"--share must be in (0, 1]: got {options.share}.")
+    args = ["fit", *options.more]
+    if not any(a.split("=")[0] == "--model.subjects" for a in options.more):
+        args.append("--model.subjects=[subject]")
+    cli: Any = run(args, PlanningCLI)
+    config = cli.config.fit
+    precision = str(config.trainer.precision or "32-true")
+    if precision not in AUTOCAST:
+        raise UserError(f"trainer.precision must be one of {list(AUTOCAST)}: got {precision}.")
+    plan = make_plan(
+        cli.model,
+        cli.datamodule.stages,
+        batch_size=cli.datamodule.batch_size,
+        num_frames=cli.datamodule.settings.num_frames,
+        autocast=AUTOCAST[precision],
+    )
+    print(f"Experiment {config.name!r}, {precision}, simulated without weights.\n")
+    device = DEVICES[options.device] if options.device else None
+    steps = _steps(cli)
+    print(report(plan, device, batch_size=cli.datamodule.batch_size, steps=steps, share=options.share))
+    sys.stdout.flush()
+
+
+def _steps(cli: Any) -> dict[StageName, int] | None:
+    """Batches of each stage, if the corpus is there; every clip is taken to be good."""
+    data = cli.datamodule
+    try:
+        examples = [e for r in data.records if r.split in TRAINED for e in questions_of(r)]
+    except UserError:
+        return None
+    counts: dict[StageName, int] = {"image": 0, "video": 0}
+    for epoch in range(data.stages.epochs):
+        order = epoch_order(
+            examples,
+            types=data.stages.at(epoch).question_types,
+            seed=data.seed,
+            epoch=epoch,
+            existence_fraction=data.existence_fraction,
+            questions_per_clip=data.questions_per_clip,
+        )
+        counts[data.stages.name_at(epoch)] += -(-len(order) // data.batch_size)
+    return counts
