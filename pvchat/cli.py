@@ -108,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
     _plan(add("plan", help="memory, operations and hours of an experiment, before a GPU is rented"))
+    _doctor(add("doctor", help="check an installation; with --gpu the first thing to run on a rented box"))
     for name, text in LIGHTNING.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -187,6 +188,16 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         "--share", type=float, default=0.35, help="of the device's speed that is reached (default: 0.35)"
     )
     parser.set_defaults(module="pvchat.planning.plan_command", takes_more=True)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Does a little real work with each part, and says what to do about what fails. With -c FILE (and "
+        "overrides) it also takes a few steps of each stage of that experiment: finite, how fast, and how "
+        "much memory against the plan."
+    )
+    parser.add_argument("--gpu", action="store_true", help="look at the GPU too, run the experiment there")
+    parser.set_defaults(module="pvchat.doctor.doctor_command", takes_more=True)
 
 
 def _checkpoint(parser: argparse.ArgumentParser) -> None:

@@ -45,6 +45,7 @@ TIERS = {
         "arguments",
         "chat",
         "cli",
+        "doctor",
         "lightning_cli",
         "planning",
         "quickstart",

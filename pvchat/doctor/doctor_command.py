@@ -1,0 +1,40 @@
+"""``pvchat doctor``: one line a check, exit status 2 if one fails."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import torch
+
+from pvchat.doctor.installation import CHECKS
+from pvchat.errors import UserError
+
+
+def main(options: argparse.Namespace) -> None:
+    """Run every check, also behind one that fails. Raises UserError when some did."""
+    failed = [name for name, check in CHECKS.items() if not _passes(name, check)]
+    if options.gpu or options.more:
+        from pvchat.doctor.rented_gpu import device_report, first_steps
+
+        device = torch.device("cuda" if options.gpu else "cpu")
+        if not _passes("device", lambda: device_report(device)):
+            failed.append("device")
+        elif options.more:
+            steps = lambda: "\n".join(first_steps(options.more, device))  # noqa: E731
+            if not _passes("experiment", steps):
+                failed.append("experiment")
+    if failed:
+        raise UserError(f"a machine must pass every check to train: {', '.join(failed)} failed, see above.")
+    print("All is well.")
+
+
+def _passes(name: str, check: Callable[[], str]) -> bool:
+    try:
+        found, well = check(), True
+    except Exception as error:  # whatever broke is what is asked for
+        kind = "" if isinstance(error, AssertionError | UserError) else f"{type(error).__name__}: "
+        found, well = f"{kind}{' '.join(str(error).split())}", False
+    first, *rest = found.splitlines() or [""]
+    lines = [f"{'ok' if well else 'FAILED':8}{name:13}{first}", *(" " * 21 + line for line in rest)]
+    print("\n".join(lines), file=sys.stdout, flush=True)
+    return well
