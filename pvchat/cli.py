@@ -60,10 +60,7 @@ def _run(args: list[str]) -> None:
     if args and args[0] in LIGHTNING:
         importlib.import_module("pvchat.lightning_cli").run(args)
     else:
-        options, more = build_parser().parse_known_args(args)
-        if more and not getattr(options, "takes_more", False):
-            build_parser().parse_args(args)  # says what is not known
-        options.more = more
+        options = parse(args)
         importlib.import_module(options.module).main(options)
 
 
@@ -88,6 +85,16 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def parse(args: Sequence[str]) -> argparse.Namespace:
+    """Options of everything but the Lightning commands; ``more`` are those of an experiment, where a command
+    takes them as ``fit`` does."""
+    options, more = build_parser().parse_known_args(args)
+    if more and not getattr(options, "takes_more", False):
+        build_parser().parse_args(args)  # says what is not known
+    options.more = more
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -110,9 +110,11 @@ class _ParsedError(Exception):
 def _check_pvchat(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse, and stop before anything is built. Run folders in documents are examples: they are left out."""
     if not arguments or arguments[0] not in cli.LIGHTNING:
-        if not {"--help", "--version"} & set(arguments):
-            cli.build_parser().parse_args(arguments)
-        return
+        if {"--help", "--version"} & set(arguments):
+            return
+        if not (more := cli.parse(arguments).more):
+            return
+        arguments = ["fit", *more]
     if "--help" in arguments:
         return
     from pvchat import lightning_cli
