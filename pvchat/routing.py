@@ -6,7 +6,10 @@ Axes: B batch, L tokens on the query side, H heads, Hr routed heads (the last Hr
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
+
+from pvchat.processes import total
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Routing:
 
     @property
     def active_rate(self) -> Tensor:
-        """Share of (token, routed head) pairs in use, over counted tokens; a scalar."""
+        """Share of (token, routed head) pairs in use, over counted tokens of all processes; a scalar."""
         return self.per_head(self.routing_map).mean()
 
     @property
@@ -50,9 +53,12 @@ class Routing:
         )
 
     def per_head(self, values: Tensor) -> Tensor:
-        """Mean of ``values`` (B, L, Hr) over the counted tokens: (Hr,). Zero when no token counts."""
+        """Mean of ``values`` (B, L, Hr) over the counted tokens of all processes: (Hr,). Zero when no token
+        counts."""
         values = values.to(self.logits.dtype)
         if self.mask is None:
-            return values.mean((0, 1))
-        mask = self.mask.unsqueeze(-1)
-        return values.masked_fill(~mask, 0.0).sum((0, 1)) / mask.sum().clamp(min=1)
+            count = torch.tensor(float(values[..., 0].numel()), device=values.device)
+        else:
+            values = values.masked_fill(~self.mask.unsqueeze(-1), 0.0)
+            count = self.mask.sum().to(values.dtype)
+        return total(values.sum((0, 1))) / total(count).clamp(min=1)

@@ -22,6 +22,7 @@ TIERS = {
         "batch",
         "errors",
         "interruption",
+        "processes",
         "prompts",
         "routing",
         "stages",

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tiny import CONFIG, ROOT, make_corpus
 
 pytestmark = pytest.mark.slow
@@ -37,6 +39,37 @@ module = make_module(chat={"dropout": 0.1})
 compare.start = state(module)
 data = make_data(Path(sys.argv[1]), module)
 fit(module, data, compare, devices=2, strategy="ddp_find_unused_parameters_true")
+"""
+
+
+ONE_LARGE_BATCH = """
+import sys
+from pathlib import Path
+import lightning as L
+import torch
+from safetensors.torch import save_file
+from tiny import fit, make_data, make_module, state
+
+class Record(L.Callback):
+    def __init__(self):
+        self.rows = {"train/loss": [], "train/lambda": [], "train/active_rate": [], "train/video_stage": []}
+        self.sizes = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        for name, values in self.rows.items():
+            values.append(trainer.callback_metrics[name].clone())
+        self.sizes.append(len(batch))
+
+corpus, out, processes = sys.argv[1:]
+module, record = make_module(), Record()
+start = {f"start {n}": v.clone() for n, v in state(module).items()}
+data = make_data(Path(corpus), module, batch_size=6 // int(processes), questions_per_clip=1)
+more = {"devices": 2, "strategy": "ddp_find_unused_parameters_true"} if processes == "2" else {}
+trainer = fit(module, data, record, **more)
+if trainer.is_global_zero:
+    rows = {name: torch.stack(values) for name, values in record.rows.items()}
+    rows["sizes"] = torch.tensor(record.sizes)
+    save_file({n: v.contiguous() for n, v in (state(module) | start | rows).items()}, out)
 """
 
 
@@ -76,3 +109,26 @@ def test_one_run_folder_for_all_processes(corpus: Path, tmp_path: Path) -> None:
     assert (folder / "adapter" / "adapter.safetensors").is_file()
     assert (folder / "checkpoints" / "last.ckpt").is_file()
     assert shown.count("Run folder:") == 1
+
+
+def test_two_processes_are_one_with_the_doubled_batch(corpus: Path, tmp_path: Path) -> None:
+    """Losses, lambda, active rate and final weights, over the switch from image to video and the unfreezing,
+    with a last batch that does not divide: the same but for the order in which floats are added."""
+    (tmp_path / "script.py").write_text(ONE_LARGE_BATCH)
+    one, two = (load_file(_run_as(tmp_path, corpus, processes)) for processes in (1, 2))
+    assert min(one["sizes"]) % 2 == 1  # a last batch that does not divide
+    stages = one["train/video_stage"]
+    assert stages.unique().tolist() == [0.0, 1.0]
+    for name in ("train/loss", "train/lambda", "train/active_rate", "train/video_stage"):
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-6)
+    moved = [n for n in one if f"start {n}" in one and not torch.equal(one[n], one[f"start {n}"])]
+    assert any(".encoder.late." in name for name in moved)
+    for name in moved:
+        step = (one[name] - one[f"start {name}"]).norm()
+        assert (two[name] - one[name]).norm() <= 1e-2 * step + 1e-6, name
+
+
+def _run_as(folder: Path, corpus: Path, processes: int) -> Path:
+    out = folder / f"{processes}.safetensors"
+    run(folder, corpus, "script.py", str(corpus), str(out), str(processes))
+    return out

@@ -192,7 +192,9 @@ class PersonalizedDataModule(LightningDataModule):
         return any(r.split == split and r.qa for r in self.records)
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        """Indices of this process's batches: processes take turns, the first questions fill the last turn."""
+        """Indices of this process's batches: processes take turns, so that batch k of all of them together is
+        batch k of one process with batches that much larger. Where the last would have none in some process,
+        the first questions are asked again."""
         examples = [example for _, example in self._examples(TRAINED)]
         order = epoch_order(
             examples,
@@ -204,7 +206,9 @@ class PersonalizedDataModule(LightningDataModule):
         )
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         turns = ceil(len(order) / world)
-        mine = [order[i % len(order)] for i in range(rank, turns * world, world)]
+        everyone_has_one = len(order) // world > (turns - 1) // self.batch_size * self.batch_size
+        end = len(order) if everyone_has_one else turns * world
+        mine = [order[i % len(order)] for i in range(rank, end, world)]
         return [mine[i : i + self.batch_size] for i in range(0, turns, self.batch_size)]
 
     def _loader(self, pairs: Pairs, variant: Variant = "main") -> DataLoader[Item]:

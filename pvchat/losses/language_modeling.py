@@ -5,12 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvchat.errors import UserError
+from pvchat.processes import total
 from pvchat.prompts import IGNORE
 
 
 class AnswerCrossEntropy(nn.Module):
-    """Weighted mean over supervised tokens; the first token of an answer, where yes and no part, weighs
-    ``first_token_weight``. Zero when nothing is supervised."""
+    """Weighted mean over supervised tokens of all processes; the first token of an answer, where yes and no
+    part, weighs ``first_token_weight``. Zero when nothing is supervised."""
 
     def __init__(self, *, first_token_weight: float = 1.0) -> None:
         super().__init__()
@@ -23,4 +24,5 @@ class AnswerCrossEntropy(nn.Module):
         losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
         supervised = (labels != IGNORE).to(losses.dtype)
         weights = torch.where(first, self.first_token_weight, 1.0) * supervised
-        return (weights * losses).sum() / weights.sum().clamp(min=torch.finfo(losses.dtype).tiny)
+        whole = total(weights.sum()).clamp(min=torch.finfo(losses.dtype).tiny)
+        return total((weights * losses).sum()) / whole

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pvchat.processes import total
+
 
 class PresenceLoss(nn.Module):
     """``weight`` times the binary cross-entropy of "is this person in the clip", for the persons asked about.
@@ -18,4 +20,4 @@ class PresenceLoss(nn.Module):
         """logits, present and counted (B, P), the latter bool -> scalar, the mean where ``counted``; zero for
         no person."""
         losses = F.binary_cross_entropy_with_logits(logits.float(), present.float(), reduction="none")
-        return self.weight * (losses * counted).sum() / counted.sum().clamp(min=1)
+        return self.weight * total((losses * counted).sum()) / total(counted.sum()).clamp(min=1)
