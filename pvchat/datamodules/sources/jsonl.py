@@ -5,15 +5,22 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from pvchat.datamodules.manifest import Record, read_manifest
+from pvchat.datamodules.manifest import Origin, Record, read_manifest
 
 
 class ManifestSource:
     """The clips of the manifest at ``path`` (docs/data.md). ``subjects``: who must be labelled, in which
-    order (default: as the first line has them)."""
+    order (default: as the first line has them). ``train_origins``: train on clips of these origins alone
+    (paper, table 4: what each type of data adds); validation and test keep all."""
 
-    def __init__(self, path: str | Path, subjects: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        subjects: Sequence[str] | None = None,
+        train_origins: Sequence[Origin] | None = None,
+    ) -> None:
         self.path, self._named = Path(path), tuple(subjects or ())
+        self._origins = None if train_origins is None else tuple(train_origins)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -21,11 +28,15 @@ class ManifestSource:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        chosen = b"" if self._origins is None else repr(sorted(self._origins)).encode()
+        return hashlib.sha256(self.path.read_bytes() + chosen).hexdigest()
 
     def records(self) -> list[Record]:
         return list(self._records)
 
     @cached_property
     def _records(self) -> list[Record]:
-        return read_manifest(self.path, subjects=self._named or None, check_files=False)
+        records = read_manifest(self.path, subjects=self._named or None, check_files=False)
+        if self._origins is None:
+            return records
+        return [r for r in records if r.split not in ("reference", "train") or r.origin in self._origins]

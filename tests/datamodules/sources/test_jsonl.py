@@ -42,3 +42,17 @@ def test_from_a_config(corpus: Path) -> None:
     source = {"class_path": "pvchat.datamodules.sources.ManifestSource", "init_args": {"path": str(corpus)}}
     config = parser.parse_object({"data": {"source": source, "batch_size": 2, "on_bad_clip": "skip"}})
     assert parser.instantiate_classes(config).data.subjects == ("tom",)
+
+
+def test_training_on_some_origins_only(tmp_path: Path, line: Line, write_manifest_lines: Write) -> None:
+    """Paper, table 4: what each type of data adds is seen on the same test."""
+    lines = [
+        line(f"{split}-{origin}", present=origin != "negative", split=split, origin=origin)
+        for split in ("train", "test")
+        for origin in ("real", "generated", "negative")
+    ]
+    path = write_manifest_lines(tmp_path / "m.jsonl", lines)
+    chosen = ManifestSource(path, train_origins=["real", "negative"])
+    left_out = {r.id for r in ManifestSource(path).records()} - {r.id for r in chosen.records()}
+    assert left_out == {"train-generated"}
+    assert chosen.fingerprint != ManifestSource(path).fingerprint
