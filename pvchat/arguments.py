@@ -31,8 +31,13 @@ def expand(args: Sequence[str]) -> list[str]:
             out[1:1] = _resumed(value) if flag == "--resume" else _used(value)
     for flag in CONFIGS:
         for _, _, value in _given(out, flag):
-            if value and Path(value).is_file():  # else it may be a config itself
+            if value and Path(value).is_file():
                 read_config(Path(value))
+            elif Path(value).suffix in (".yaml", ".yml"):  # else it may be a config itself
+                raise UserError(
+                    f"a config must be a file: {Path(value).absolute()} does not exist. Give its path from "
+                    "this folder; the project has some in experiments/."
+                )
     return out
 
 

@@ -31,7 +31,7 @@ from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loggers import LoggerName, make_logger
 from pvchat.reporting.summary import summary
-from pvchat.runs import ADAPTER, find_run, new_run, open_run, remove_if_empty
+from pvchat.runs import ADAPTER, ANSWERS, find_run, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
 from pvchat.usage import explain, user_error
@@ -157,6 +157,11 @@ class PVChatCLI(LightningCLI):
     @rank_zero_only
     def after_test(self) -> None:
         print(f"\n{summary(self.model.metrics)}\n\nRun folder: {self.run_dir}")
+
+    @rank_zero_only
+    def after_predict(self) -> None:
+        assert self.run_dir is not None
+        print(f"{len(self.model.predictions)} answers: {self.run_dir / ANSWERS}")
 
     def _config_text(self) -> str:
         config = with_absolute_paths(self.config[self.subcommand].clone())

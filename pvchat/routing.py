@@ -37,6 +37,13 @@ class Routing:
     def sparsity(self) -> Tensor:
         return 1.0 - self.active_rate
 
+    @property
+    def routed_share(self) -> Tensor:
+        """Share of the weight of all heads that routed ones have, over counted tokens; a scalar. A head in
+        use may weigh next to nothing, which the active rate does not tell."""
+        weights = self.per_head(self.head_weights)
+        return weights[-self.logits.shape[-1] :].sum() / weights.sum()
+
     def joined(self, passes: int) -> "Routing":
         """The V ``passes`` of a clip as one row: (B * V, L, ..) -> (B, V * L, ..)."""
 

@@ -106,6 +106,8 @@ class PersonalizedVideoChat(L.LightningModule):
             sparsities = 1 - torch.stack(list(rates.values())).detach()
             logged |= {f"train/active_rate/{name}": rate for name, rate in rates.items()}
             logged["train/active_rate"] = 1 - sparsities.mean()
+            shares = [routing.routed_share.detach() for routing in out.routings.values()]
+            logged["train/routed_share"] = torch.stack(shares).mean()
         if self.objective.smooth_proximity is not None:
             logged["train/lambda"] = self.objective.smooth_proximity.weight.mean()
         self.log_dict(logged, batch_size=len(batch))

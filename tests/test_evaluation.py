@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from tiny import changed, make_batch, make_chat, state
+from tiny import changed, fit, make_batch, make_chat, make_corpus, make_data, make_module, state
 
 from pvchat.batch import Batch
 from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
+from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.modules.video_chat import VideoChat
 
 
@@ -246,3 +248,18 @@ def test_calibration_goes_by_what_is_asked() -> None:
     assert -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]
     shown.presence_scores = lambda _: torch.tensor([-1.0, 2.0])  # the wrong way round
     assert not -1 < calibrate(shown, [replace(batch, examples=examples)]) < 2  # type: ignore[arg-type]
+
+
+def test_the_threshold_is_never_set_on_test_clips(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path, clips={"train": 4, "validation": 6, "test": 6})
+    module = make_module(controls=("main",), generate=())
+    data = make_data(corpus, module, test_variants=("main",))
+    fit(module, data, limit_val_batches=0).test(module, datamodule=data, verbose=False)
+    module.eval()
+    (tested,) = data.test_dataloader()
+    asked = [module.chat.presence_scores(batch) for batch in tested]
+    best = calibrate_threshold(
+        torch.cat(asked), [e.polarity == "yes" for batch in tested for e in batch.examples]
+    )
+    assert module.threshold == pytest.approx(calibrate(module.chat, data.calibration_dataloader()), abs=1e-6)
+    assert abs(module.threshold - best) > 1e-4  # the test clips would have set another

@@ -80,7 +80,7 @@ def test_it_states_its_question_and_command(path: Path) -> None:
     assert lines, f"{path.name} needs a comment: the question, the command, what it costs, what is expected."
     assert "?" in lines[0]
     stated = [line for line in lines if line.startswith(("pvchat ", "python "))]
-    assert stated
+    assert stated, f"{path.name}: a line of the comment must be the command, from `pvchat` on."
     for command in stated:
         words = shlex.split(command)
         files = [ROOT / word for word in words if word.endswith((".yaml", ".py"))]

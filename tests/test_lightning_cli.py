@@ -145,11 +145,15 @@ def test_validate(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (trained / "predictions.jsonl").read_bytes() == before
 
 
-def test_predict_writes_answers_to_all_test_questions(trained: Path, world: Path) -> None:
+def test_predict_writes_answers_to_all_test_questions(
+    trained: Path, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["predict", "--run", str(trained), "--run_dir", "elsewhere"]) == 0
+    told = capsys.readouterr().out
     found = predictions(world / "elsewhere", "predict.jsonl")
     tested = [row for row in predictions(trained) if row["control"] == "main"]
     assert found == tested
+    assert f"{len(found)} answers: elsewhere/predict.jsonl" in told
     assert all(isinstance(row["answer"], str) for row in found)
     assert set(json.loads((world / "elsewhere" / "run.json").read_text())) >= {"predicted", "subjects"}
 
@@ -282,7 +286,7 @@ def test_overlays_merge(
         ),
         (["--data.source=nowhere.Source"], "data.source must be .* imported: No module named 'nowhere'"),
         (["--data.source=pvchat.cli.Source"], "module 'pvchat.cli' has no attribute 'Source'"),
-        (["-c", "nowhere.yaml"], "File does not exist: .*nowhere.yaml"),
+        (["-c", "nowhere.yaml"], "a config must be a file: .*nowhere.yaml does not exist. Give"),
         (
             ["--stages.video.trainable=[qformer,vit]"],
             r"unknown groups \['vit'\]; available: \['encoder_late'",

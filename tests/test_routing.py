@@ -1,5 +1,7 @@
 """Rates of a routing: over counted tokens only."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,6 +26,14 @@ def test_rates_over_counted_tokens() -> None:
     assert counted.per_head(counted.logits).tolist() == pytest.approx([0.0, 1 / 3])
     everything = routing(torch.ones(2, 2, dtype=torch.bool))
     assert everything.active_rate == routing(None).active_rate
+
+
+def test_share_of_the_weight_that_routed_heads_have() -> None:
+    """Two of three heads are routed; of the second token they have 3 of 4 parts, of the others 2 of 3."""
+    weights = torch.ones(2, 2, 3)
+    weights[0, 1, 1:] = 1.5
+    mask = torch.tensor([[True, True], [True, False]])
+    assert replace(routing(mask), head_weights=weights).routed_share.item() == pytest.approx(7 / 10)
 
 
 def test_no_counted_token_is_no_division_by_zero() -> None:

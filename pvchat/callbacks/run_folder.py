@@ -79,8 +79,7 @@ class RunFolder(L.Callback):
                     "base_fingerprint": pl_module.base_fingerprint,
                 },
             )
-            self.record["fitted"] = _now()
-            write_json(self.path / RECORD, self.record)
+            self._stamp(pl_module, fitted=_now())
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
@@ -88,15 +87,19 @@ class RunFolder(L.Callback):
             write_json(self.path / METRICS, pl_module.metrics)
             self._write(PREDICTIONS, pl_module)
             signatures = {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
-            self.record |= {"threshold": pl_module.threshold, "bleu": signatures, "tested": _now()}
-            write_json(self.path / RECORD, self.record)
+            self._stamp(pl_module, threshold=pl_module.threshold, bleu=signatures, tested=_now())
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         if trainer.is_global_zero:
             self._write(ANSWERS, pl_module)
-            self.record["predicted"] = _now()
-            write_json(self.path / RECORD, self.record)
+            self._stamp(pl_module, predicted=_now())
+
+    def _stamp(self, module: PersonalizedVideoChat, **done: Any) -> None:
+        """Record what was ``done``, and the clips that it was done without."""
+        left_out = self.record.get("left_out", {}) | module.data.left_out()
+        self.record |= done | ({"left_out": left_out} if left_out else {})
+        write_json(self.path / RECORD, self.record)
 
     def _write(self, name: str, module: PersonalizedVideoChat) -> None:
         write_jsonl(self.path / name, (p.as_json() for p in module.predictions))

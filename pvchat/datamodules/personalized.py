@@ -24,6 +24,7 @@ from pvchat.errors import UserError
 from pvchat.stages import StagePlan
 from pvchat.subjects import SubjectRegistry
 
+MOST_LINES = 20  # of bad clips on screen
 TRAINED: tuple[Split, ...] = ("reference", "train")
 Pairs = list[tuple[Record, Example]]
 
@@ -105,7 +106,7 @@ class PersonalizedDataModule(LightningDataModule):
         if stage == "test":
             self._calibration()
         if stage in ("test", "predict"):
-            for variant in self.test_variants:
+            for variant in self.test_variants if stage == "test" else ("main",):
                 self._examples(("test",), variant)
             self._refuse_copies()
             if shared := shared_sources(self.records):
@@ -142,6 +143,14 @@ class PersonalizedDataModule(LightningDataModule):
             if record.id not in seen:
                 seen.add(record.id)
                 yield self.store.features(record, "main")
+
+    def left_out(self) -> dict[str, dict[str, str]]:
+        """Bad clips that were met so far, and why they are, by split."""
+        found: dict[str, dict[str, str]] = {}
+        for record in self.records:
+            if record.id in self.bad_clips:
+                found.setdefault(record.split, {})[record.id] = self.bad_clips[record.id]
+        return found
 
     def steps_per_epoch(self, epoch: int) -> int:
         """Training batches of one process in ``epoch``."""
@@ -237,7 +246,8 @@ class PersonalizedDataModule(LightningDataModule):
     def _say_what_is_missing(self) -> None:
         """What a training can do without, but will be missed: test clips, and views of the subject."""
         if absent := [r.path for r in self.records if r.split == "test" and not r.path.exists()]:
-            self._say(f"{len(absent)} test clips do not exist, a test will refuse them: {_listed(absent)}.")
+            then = "refuse them" if self.on_bad_clip == "error" else "leave them out"
+            self._say(f"{len(absent)} test clips do not exist, a test will {then}: {_listed(absent)}.")
         shown = [r for r in self.records if r.split in TRAINED and r.qa and any(r.presence.values())]
         empty = [
             r.id
@@ -277,7 +287,10 @@ class PersonalizedDataModule(LightningDataModule):
         good = [r for r in records if r.id not in self.bad_clips]
         if not good:
             bad = f", {len(records)} that cannot be read" if records else ""
-            raise UserError(f"no {' or '.join(splits)} clip with questions is left: got {len(good)}{bad}.")
+            raise UserError(
+                f"a {' or '.join(splits)} clip with questions is needed: got {len(good)}{bad}. Add some to "
+                "the corpus, or repair them."
+            )
         return [(record, example) for record in good for example in questions_of(record)]
 
     def _prepare(self, records: Sequence[Record], what: str, variant: Variant) -> None:
@@ -287,7 +300,8 @@ class PersonalizedDataModule(LightningDataModule):
         if missing and self.on_bad_clip == "error":
             raise UserError(
                 f"{len(missing)} of {len(records)} {what} clips do not exist: {_listed(missing)}. "
-                "Correct the paths, or leave them out with on_bad_clip=skip."
+                "Correct the paths (released JSON: data.source.init_args.root), or leave them out with "
+                "--data.on_bad_clip skip."
             )
         new = []
         for record in records:
@@ -299,8 +313,11 @@ class PersonalizedDataModule(LightningDataModule):
             with self._tolerant(record):
                 self.store.features(record, variant)
         if left_out := {i: why for i, why in self.bad_clips.items() if i not in before}:
-            lines = "".join(f"\n  {i}: {why}" for i, why in left_out.items())
-            self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{lines}")
+            lines = [f"\n  {i}: {why}" for i, why in left_out.items()]
+            more = len(lines) - MOST_LINES
+            rest = f"\n  and {more} more: run.json of a run has them all" if more > 0 else ""
+            told = "".join(lines[:MOST_LINES])
+            self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{told}{rest}")
 
     @contextmanager
     def _tolerant(self, record: Record) -> Iterator[None]:
@@ -310,7 +327,7 @@ class PersonalizedDataModule(LightningDataModule):
         except UserError as error:
             if self.on_bad_clip == "error":
                 where = f"{record.where}: " if record.where else ""
-                raise UserError(f"{where}{error} Or leave it out with on_bad_clip=skip.") from error
+                raise UserError(f"{where}{error} Or leave it out with --data.on_bad_clip skip.") from error
             self.bad_clips[record.id] = str(error)
 
     @property

@@ -103,8 +103,17 @@ def own_material(subject: str, files: OwnFiles, *, faces: FaceAnalyzer, face: in
         story=(
             f"What kind of test this is: {subject} {how}; other people: {counts}, nobody in two of these, as "
             "far as a face embedding can tell. All are shown in the same scenes, clothes and motions; the "
-            "test also has your own test material as it is."
+            f"test also has your own test material as it is. {_caution(subject, others)}"
         ),
+    )
+
+
+def _caution(subject: str, others: Portraits) -> str:
+    """What so few people cannot show."""
+    learned, tested = (len({p.person for p in others[split]}) for split in ("train", "test"))
+    return (
+        f"The scores rest on {tested} other in the test and {learned} in training: a model that "
+        f"has met so few may take strangers for {subject}. Give more people to learn and to test better."
     )
 
 

@@ -20,8 +20,8 @@ INK, QUIET = "#222222", "#777777"
 DEAD = 1e-6
 SHADES = {"shared": "Greys", "routed": "YlGnBu"}
 NOTE = (
-    "In the cells: mean weight of the head (\N{MULTIPLICATION SIGN} never fires). Colours go to the largest "
-    "weight, or difference, of the {who}."
+    "In the cells: mean weight of the head, 1 in dense attention (\N{MULTIPLICATION SIGN} never fires; 0: "
+    "below .005). Colours: up to the largest weight, or difference, of the {who}."
 )
 
 

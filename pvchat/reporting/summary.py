@@ -53,6 +53,9 @@ def _counts(metrics: Mapping[str, float], where: str) -> list[str]:
     if (unparsed := metrics.get(f"{where}/presence_unparsed")) is not None:
         text += f", of whose written answers {unparsed:.0f} say neither yes nor no"
     told = [f"{text}."]
+    sides = [metrics.get(f"{where}/presence_accuracy_{side}") for side in ("yes", "no")]
+    if None not in sides:
+        told.append(f"Answered right when the person is there: {sides[0]:.0%}, when not: {sides[1]:.0%}.")
     if (beside := metrics.get(f"{where}/presence_accuracy_no_beside_another")) is not None:
         told.append(f"Asked for one subject while another is on screen, it says no to {beside:.0%}.")
     return ["\n".join(told)]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import fit, make_data, make_module, make_plan, make_trainer
+from tiny import fit, make_corpus, make_data, make_module, make_plan, make_trainer
 
 from pvchat.callbacks import RunFolder
 from pvchat.checkpoints import read_adapter
+from pvchat.datamodules.manifest import read_manifest
 from pvchat.training import PersonalizedVideoChat
 
 
@@ -95,6 +96,24 @@ def test_adapter_is_what_was_trained_and_small(run: tuple[PersonalizedVideoChat,
     base = [n for n in weights if n.startswith(("chat.language_model.base.", "chat.views.encoder.trunk."))]
     assert base
     assert all("lora_" in name for name in base)
+
+
+def test_clips_that_were_left_out_are_on_record(tmp_path: Path) -> None:
+    """An accuracy over some of the clips must not look like any other."""
+    corpus = make_corpus(tmp_path)
+    for split in ("train", "test"):
+        gone = next(r for r in read_manifest(corpus) if r.split == split)
+        gone.path.write_bytes(b"")
+    module = make_module(controls=("main",))
+    data = make_data(corpus, module, stages=make_plan(1, 0), on_bad_clip="skip", test_variants=("main",))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    trainer = fit(module, data, RunFolder(folder, config="name: x\n"))
+    assert set(record_of(folder)["left_out"]) == {"train"}
+    trainer.test(module, datamodule=data, verbose=False)
+    left_out = record_of(folder)["left_out"]
+    assert {split: len(clips) for split, clips in left_out.items()} == {"train": 1, "test": 1}
+    assert all("is empty" in why for clips in left_out.values() for why in clips.values())
 
 
 def test_a_later_test_adds_to_the_record_and_keeps_the_config(

@@ -244,7 +244,9 @@ def test_bad_clips_are_left_out_named_and_counted(
         assert why in data.bad_clips[name]
     left = {e.clip_id for e in asked(data.epoch_loader(0))}
     assert left == {"tom1", "tom2"} | {f"other{n}" for n in range(2, 7)}
+    assert set(data.left_out()) == {"train"}
     data.setup("test")
+    assert set(data.left_out()["test"]) == {"testTrue"}
     assert "1 of 2 test clips are left out:\n  testTrue: " in capsys.readouterr().err
     assert {e.clip_id for e in asked(data.test_dataloader("main"))} == {"testFalse"}
     again = make_data(corpus, extractor, on_bad_clip="skip")
@@ -255,10 +257,10 @@ def test_bad_clips_are_left_out_named_and_counted(
 def test_no_clip_left(corpus: Path, make_data: MakeData, extractor: Any) -> None:
     for path in (corpus.parent / "clips").glob("test*"):
         path.write_text("no video")
-    with pytest.raises(UserError, match="no test clip with questions is left: got 0, 2 that cannot be read"):
+    with pytest.raises(UserError, match="test clip with questions is needed: got 0, 2 that cannot"):
         make_data(corpus, extractor, on_bad_clip="skip").setup("test")
     corpus.write_text("\n".join(t for t in corpus.read_text().splitlines() if '"test"' not in t))
-    with pytest.raises(UserError, match="no test clip with questions is left: got 0"):
+    with pytest.raises(UserError, match="a test clip with questions is needed: got 0"):
         make_data(corpus, extractor).setup("test")
 
 
@@ -409,6 +411,8 @@ def test_a_missing_test_clip_is_said_before_training(
     gone.unlink()
     make_data(corpus, extractor).setup("fit")
     assert f"1 test clips do not exist, a test will refuse them: {gone}." in capsys.readouterr().err
+    make_data(corpus, extractor, on_bad_clip="skip").setup("fit")
+    assert f"a test will leave them out: {gone}." in capsys.readouterr().err
 
 
 def test_subjects_without_a_face_are_named(

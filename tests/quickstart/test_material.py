@@ -73,7 +73,10 @@ def make(others: Path, *reference: Path, face: int | None = None) -> Material:
 
 
 def split_of(material: Material) -> dict[str, str]:
-    return {p.person: split for split, group in material.negatives.items() for p in group}
+    """Split of every other person; nobody may be in two."""
+    people = {split: {p.person for p in group} for split, group in material.negatives.items()}
+    assert sum(map(len, people.values())) == len(set().union(*people.values()))
+    return {person: split for split, group in people.items() for person in group}
 
 
 def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> None:
@@ -88,6 +91,7 @@ def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> Non
         "ann.png": "train", "ben.png": "test", "cat.png": "validation", "dan.png": "train"
     }  # fmt: skip
     assert [(r.path.name, r.subject) for r in material.raw] == [("2.png", "tom"), ("ben.png", None)]
+    assert "rest on 1 other in the test and 2 in training" in material.story
     assert "learned from 2 photos or clips and tested on one photo or clip more" in material.story
     assert material.notes == []
 

@@ -54,6 +54,8 @@ def test_another_split() -> None:
 def test_how_many_and_one_beside_another() -> None:
     numbers = {"existence_questions": 12.0, "presence_unparsed": 1.0, "presence_auc": 0.9}
     numbers["presence_accuracy_no_beside_another"] = 0.75
+    numbers |= {"presence_accuracy_yes": 1.0, "presence_accuracy_no": 0.82}
     text = summary({f"test/main/{name}": value for name, value in numbers.items()})
     assert "12 questions, of whose written answers 1 say neither yes nor no." in text
+    assert "Answered right when the person is there: 100%, when not: 82%." in text
     assert "Asked for one subject while another is on screen, it says no to 75%." in text
