@@ -1,6 +1,6 @@
 """Whom the quickstart learns and whom it must not mistake for them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -67,11 +67,19 @@ def default_material(*, faces: FaceAnalyzer, seed: int) -> Material:
     )
 
 
-def own_material(subject: str, files: OwnFiles, *, faces: FaceAnalyzer, face: int | None = None) -> Material:
+def own_material(
+    subject: str,
+    files: OwnFiles,
+    *,
+    faces: FaceAnalyzer,
+    face: int | None = None,
+    more: Callable[[Sequence[Portrait]], Portraits] | None = None,
+) -> Material:
     """The user's person and other people. Recordings are cut in time and photos kept apart for the test.
 
     Other people of whom no face, or no single face, is seen and who look like the subject are left out.
-    Raises UserError for material that cannot be used."""
+    ``more`` makes further people, by split, who do not look like the portraits it is given. Raises UserError
+    for material that cannot be used."""
     notes = list(files.notes)
     with _bar(len(files.reference) + sum(map(len, files.people.values()))) as bar:
         shots, how = _own_shots(subject, files.reference, faces=faces, face=face)
@@ -93,7 +101,10 @@ def own_material(subject: str, files: OwnFiles, *, faces: FaceAnalyzer, face: in
         others[split] += person.portraits
         if split == "test":
             raw += [RawClip(file, None) for file in person.files]
-    counts = ", ".join(f"{len({p.person for p in group})} {split}" for split, group in others.items())
+    counts = _counts(others)
+    made = more([p for shot in shots for p in shot.portraits]) if more else {split: [] for split in SPLITS}
+    also = f" Also faces from packages and faces reshaped from them: {_counts(made)}." if more else ""
+    others = {split: others[split] + made[split] for split in SPLITS}
     return Material(
         subject=subject,
         positives=positives,
@@ -102,17 +113,21 @@ def own_material(subject: str, files: OwnFiles, *, faces: FaceAnalyzer, face: in
         notes=notes,
         story=(
             f"What kind of test this is: {subject} {how}; other people: {counts}, nobody in two of these, as "
-            "far as a face embedding can tell. All are shown in the same scenes, clothes and motions; the "
-            f"test also has your own test material as it is. {_caution(subject, others)}"
+            f"far as a face embedding can tell.{also} All are shown in the same scenes, clothes and motions; "
+            f"the test also has your own test material as it is. {_caution(subject, others)}"
         ),
     )
+
+
+def _counts(people: Portraits) -> str:
+    return ", ".join(f"{len({p.person for p in group})} {split}" for split, group in people.items())
 
 
 def _caution(subject: str, others: Portraits) -> str:
     """What so few people cannot show."""
     learned, tested = (len({p.person for p in others[split]}) for split in ("train", "test"))
     return (
-        f"The scores rest on {tested} other in the test and {learned} in training: a model that "
+        f"The scores rest on {tested} other people in the test and {learned} in training: a model that "
         f"has met so few may take strangers for {subject}. Give more people to learn and to test better."
     )
 

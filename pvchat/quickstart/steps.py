@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,9 +19,10 @@ from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
 from pvchat.runs import experiment_file
 from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
+from pvchat.synthesis.identities import default_negatives
 from pvchat.synthesis.questions import QuestionCounts
 
-ASSETS = ("smollm2-135m-instruct", "vit-s-focus", "face-embedding")
+ASSETS = ("smollm2-135m-instruct", "vit-s-focus", "face-embedding", "carphone")
 SETTINGS = CorpusSettings(
     train=SplitSize(24, 2),
     validation=SplitSize(8),
@@ -60,11 +62,17 @@ def run_steps(options: argparse.Namespace, own: OwnFiles | None, run_dir: Path) 
         torch.set_num_threads(options.threads)
     steps = Steps()
     steps.begin("pretrained parts", "Pretrained parts: fetched on first use, then kept")
-    prefetch([*ASSETS, *([] if own else ["carphone"])])
+    prefetch(ASSETS)
     steps.begin("people", "People: finding faces and preparing who is not the subject")
     faces = FaceAnalyzer()
     material = (
-        own_material(options.subject, own, faces=faces, face=options.face)
+        own_material(
+            options.subject,
+            own,
+            faces=faces,
+            face=options.face,
+            more=partial(default_negatives, faces=faces, seed=options.seed, progress=True),
+        )
         if own
         else default_material(faces=faces, seed=options.seed)
     )

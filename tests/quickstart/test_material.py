@@ -3,6 +3,8 @@
 Faces here are flat colours: a photo shows as many as its black-to-white border says, and the colour of its
 centre is the person."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,9 @@ from PIL import Image
 from pvchat.errors import UserError
 from pvchat.faces import Face, FaceAnalyzer, Frame, Vector
 from pvchat.quickstart.files import own_files
-from pvchat.quickstart.material import Material, own_material
+from pvchat.quickstart.material import Material, Portraits, own_material
 from pvchat.synthesis.likeness import ONE_SUBJECT, alike, look
-from pvchat.synthesis.portraits import photo_portraits
+from pvchat.synthesis.portraits import Portrait, photo_portraits
 from pvchat.synthesis.writing import write_video
 
 TOM, ANN, BEN, CAT, DAN, EVE = (
@@ -91,9 +93,27 @@ def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> Non
         "ann.png": "train", "ben.png": "test", "cat.png": "validation", "dan.png": "train"
     }  # fmt: skip
     assert [(r.path.name, r.subject) for r in material.raw] == [("2.png", "tom"), ("ben.png", None)]
-    assert "rest on 1 other in the test and 2 in training" in material.story
+    assert "rest on 1 other people in the test and 2 in training" in material.story
     assert "learned from 2 photos or clips and tested on one photo or clip more" in material.story
     assert material.notes == []
+
+
+def test_further_people_join_the_users(tmp_path: Path, others: Path) -> None:
+    """Made to be unlike the subject, of whom all portraits are shown to who makes them."""
+    (eve,) = photo_portraits(photo(tmp_path / "eve.png", EVE), faces=ColourFaces(), person="eve")
+    shown: list[Portrait] = []
+
+    def more(own: Sequence[Portrait]) -> Portraits:
+        shown.extend(own)
+        return {"train": [eve], "validation": [], "test": [replace(eve, person="eva")]}
+
+    days = [photo(tmp_path / f"{n}.png", (200, 40, 40 + 15 * n)) for n in range(3)]
+    files = own_files([str(day) for day in days], str(others))
+    material = own_material("tom", files, faces=ColourFaces(), more=more)
+    assert {p.source_id for p in shown} == {"0", "1", "2"}
+    assert split_of(material) == split_of(make(others, *days)) | {"eve": "train", "eva": "test"}
+    assert "reshaped from them: 1 train, 0 validation, 1 test." in material.story
+    assert "rest on 2 other people in the test and 3 in training" in material.story
 
 
 def test_the_same_picture_under_another_name_is_told(tmp_path: Path, others: Path) -> None:
