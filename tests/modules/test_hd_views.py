@@ -94,6 +94,14 @@ def clip(frames: int = 4, *people: str) -> Clip:
     return Clip(drawn, np.arange(frames, dtype=np.float64), "key")
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_shapes_are_known_without_a_clip(frames: int) -> None:
+    views = HDViews(encoder=encoder(), faces=DrawnFaces())
+    features = views.extract(clip(frames))
+    found = {name: tuple(f.shape) for name, f in features.items() if not name.endswith(".mask")}
+    assert views.shapes(frames) == found
+
+
 def test_features_are_those_of_each_view_as_video_and_as_image() -> None:
     views, shown = HDViews(encoder=encoder()), clip()
     features = views.extract(shown)

@@ -69,6 +69,14 @@ def test_features_are_small_and_on_the_cpu() -> None:
         assert not value.requires_grad
 
 
+@pytest.mark.parametrize("settings", [{}, {"num_faces": 2}, {"names": ("face", "identity")}])
+def test_shapes_are_known_without_a_clip(settings: dict[str, Any]) -> None:
+    views = build(**settings)
+    features = views.extract(scene((0,), (0,), ()))
+    found = {name: tuple(f.shape) for name, f in features.items() if not name.endswith(".mask")}
+    assert views.shapes(3) == found
+
+
 def test_a_frame_without_a_face_shows_none() -> None:
     features = build().extract(scene((0,), ()))
     for name in ("face", "identity"):
