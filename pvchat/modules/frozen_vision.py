@@ -90,7 +90,8 @@ class TransformersVision(FrozenVision):
         from transformers import AutoImageProcessor, AutoModel
 
         try:
-            model, pixels = AutoModel.from_pretrained(source), AutoImageProcessor.from_pretrained(source)
+            model = AutoModel.from_pretrained(source)
+            pixels = AutoImageProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             raise UserError(
                 f"cannot load the vision encoder {source!r}: {str(error).splitlines()[0]} Give a hub id or a "
