@@ -78,8 +78,8 @@ def own_material(
     """The user's person and other people. Recordings are cut in time and photos kept apart for the test.
 
     Other people of whom no face, or no single face, is seen and who look like the subject are left out.
-    ``more`` makes further people, by split, who do not look like the portraits it is given. Raises UserError
-    for material that cannot be used."""
+    ``more`` makes further people to train against, unlike the portraits it is given. Raises UserError for
+    material that cannot be used."""
     notes = list(files.notes)
     with _bar(len(files.reference) + sum(map(len, files.people.values()))) as bar:
         shots, how = _own_shots(subject, files.reference, faces=faces, face=face)
@@ -101,10 +101,12 @@ def own_material(
         others[split] += person.portraits
         if split == "test":
             raw += [RawClip(file, None) for file in person.files]
-    counts = _counts(others)
-    made = more([p for shot in shots for p in shot.portraits]) if more else {split: [] for split in SPLITS}
-    also = f" Also faces from packages and faces reshaped from them: {_counts(made)}." if more else ""
-    others = {split: others[split] + made[split] for split in SPLITS}
+    counts = ", ".join(f"{len({p.person for p in group})} {split}" for split, group in others.items())
+    also = ""
+    if more is not None:  # in training alone: whatever else sets them apart must not help in the test
+        made = [p for group in more([p for shot in shots for p in shot.portraits]).values() for p in group]
+        others["train"] += made
+        also = f" In training also {len({p.person for p in made})} from packages, or reshaped from such."
     return Material(
         subject=subject,
         positives=positives,
@@ -117,10 +119,6 @@ def own_material(
             f"the test also has your own test material as it is. {_caution(subject, others)}"
         ),
     )
-
-
-def _counts(people: Portraits) -> str:
-    return ", ".join(f"{len({p.person for p in group})} {split}" for split, group in people.items())
 
 
 def _caution(subject: str, others: Portraits) -> str:

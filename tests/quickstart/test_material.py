@@ -99,7 +99,7 @@ def test_photos_are_kept_apart_for_the_test(tmp_path: Path, others: Path) -> Non
 
 
 def test_further_people_join_the_users(tmp_path: Path, others: Path) -> None:
-    """Made to be unlike the subject, of whom all portraits are shown to who makes them."""
+    """In training alone, and unlike the subject, of whom all portraits are shown to who makes them."""
     (eve,) = photo_portraits(photo(tmp_path / "eve.png", EVE), faces=ColourFaces(), person="eve")
     shown: list[Portrait] = []
 
@@ -111,9 +111,9 @@ def test_further_people_join_the_users(tmp_path: Path, others: Path) -> None:
     files = own_files([str(day) for day in days], str(others))
     material = own_material("tom", files, faces=ColourFaces(), more=more)
     assert {p.source_id for p in shown} == {"0", "1", "2"}
-    assert split_of(material) == split_of(make(others, *days)) | {"eve": "train", "eva": "test"}
-    assert "reshaped from them: 1 train, 0 validation, 1 test." in material.story
-    assert "rest on 2 other people in the test and 3 in training" in material.story
+    assert split_of(material) == split_of(make(others, *days)) | {"eve": "train", "eva": "train"}
+    assert "In training also 2 from packages" in material.story
+    assert "rest on 1 other people in the test and 4 in training" in material.story
 
 
 def test_the_same_picture_under_another_name_is_told(tmp_path: Path, others: Path) -> None:
