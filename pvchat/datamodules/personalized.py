@@ -152,6 +152,17 @@ class PersonalizedDataModule(LightningDataModule):
                 found.setdefault(record.split, {})[record.id] = self.bad_clips[record.id]
         return found
 
+    def order(self, examples: Sequence[Example], epoch: int) -> list[int]:
+        """Which of the training questions ``examples`` the epoch asks, and in which order."""
+        return epoch_order(
+            examples,
+            types=self.stages.at(epoch).question_types,
+            seed=self.seed,
+            epoch=epoch,
+            existence_fraction=self.existence_fraction,
+            questions_per_clip=self.questions_per_clip,
+        )
+
     def steps_per_epoch(self, epoch: int) -> int:
         """Training batches of one process in ``epoch``."""
         return len(self._batches(epoch))
@@ -204,15 +215,7 @@ class PersonalizedDataModule(LightningDataModule):
         """Indices of this process's batches: processes take turns, so that batch k of all of them together is
         batch k of one process with batches that much larger. Where the last would have none in some process,
         the first questions are asked again."""
-        examples = [example for _, example in self._examples(TRAINED)]
-        order = epoch_order(
-            examples,
-            types=self.stages.at(epoch).question_types,
-            seed=self.seed,
-            epoch=epoch,
-            existence_fraction=self.existence_fraction,
-            questions_per_clip=self.questions_per_clip,
-        )
+        order = self.order([example for _, example in self._examples(TRAINED)], epoch)
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         turns = ceil(len(order) / world)
         everyone_has_one = len(order) // world > (turns - 1) // self.batch_size * self.batch_size

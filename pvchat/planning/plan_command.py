@@ -9,7 +9,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from pvchat.arguments import has_config
 from pvchat.datamodules.personalized import TRAINED, questions_of
-from pvchat.datamodules.sampling import epoch_order
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
@@ -75,13 +74,6 @@ def _steps(cli: Any) -> dict[StageName, int] | None:
         return None
     counts: dict[StageName, int] = {"image": 0, "video": 0}
     for epoch in range(data.stages.epochs):
-        order = epoch_order(
-            examples,
-            types=data.stages.at(epoch).question_types,
-            seed=data.seed,
-            epoch=epoch,
-            existence_fraction=data.existence_fraction,
-            questions_per_clip=data.questions_per_clip,
-        )
-        counts[data.stages.name_at(epoch)] += -(-len(order) // data.batch_size)
+        batches = -(-len(data.order(examples, epoch)) // data.batch_size)
+        counts[data.stages.name_at(epoch)] += batches
     return counts
