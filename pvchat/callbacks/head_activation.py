@@ -51,6 +51,7 @@ class HeadActivationMap(L.Callback):
                 self._sums[present][name] = total + _per_clip(routing)[rows].sum(dim=0).cpu()
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, PersonalizedVideoChat)
         if not trainer.is_global_zero or not self._sums[True] or not all(self._counts.values()):
             return
         maps = {
@@ -66,6 +67,7 @@ class HeadActivationMap(L.Callback):
             maps["absent"],
             folder / f"{HEAD_MAP}.png",
             num_shared_heads=self._num_shared_heads,
+            title=f"Head activation: {', '.join(pl_module.chat.registry.names)}",
         )
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):

@@ -18,6 +18,7 @@ Matrix = npt.NDArray[np.float64]
 CELL, MARGIN, NOTE_HEIGHT = 0.46, 1.3, 0.3  # inches: one cell; module names on the left; the note
 INK, QUIET = "#222222", "#777777"
 DEAD = 1e-6
+FAINT = 0.05  # differences below it stay pale
 SHADES = {"shared": "Greys", "routed": "YlGnBu"}
 NOTE = (
     "In the cells: mean weight of the head, 1 in dense attention (\N{MULTIPLICATION SIGN} never fires; 0: "
@@ -63,7 +64,7 @@ def plot_head_activation(
             _cells(axes, values, part, SHADES[kind], Normalize(0, 1.2 * top), dead=True)
     _frame(panels[2], "difference: present \N{MINUS SIGN} absent", rows, heads, kinds)
     for part in kinds.values():
-        swing = max(np.abs(there - away)[:, part].max(), DEAD)
+        swing = max(np.abs(there - away)[:, part].max(), FAINT)
         _cells(
             panels[2], there - away, part, "RdBu_r", TwoSlopeNorm(0, -1.2 * swing, 1.2 * swing), dead=False
         )

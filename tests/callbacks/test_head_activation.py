@@ -50,13 +50,13 @@ def test_means_with_and_without_the_person(tiny_corpus: Path, tmp_path: Path) ->
 def test_the_picture_parts_shared_from_routed_heads(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[int | None] = []
+    drawn: list[tuple[int | None, str]] = []
     monkeypatch.setattr(
         "pvchat.callbacks.head_activation.plot_head_activation",
-        lambda *_, num_shared_heads: drawn.append(num_shared_heads),
+        lambda *_, num_shared_heads, title: drawn.append((num_shared_heads, title)),
     )
     after_test(tiny_corpus, tmp_path, make_module(controls=("main",), generate=()))
-    assert drawn == [2]  # tiny.REMOH
+    assert drawn == [(2, "Head activation: tom")]  # tiny.REMOH
 
 
 def test_it_does_not_disturb_the_test(tiny_corpus: Path, tmp_path: Path) -> None:
