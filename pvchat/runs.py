@@ -62,7 +62,7 @@ def find_run(path: str | Path, *, holding: str = f"{ADAPTER}/adapter.json") -> P
     runs = [p.parent for p in folder.glob(f"*/{CONFIG}")]
     if runs:
         return max(runs, key=lambda run: ((run / holding).is_file(), _age(run)))
-    raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give --run runs/NAME/ID.")
+    raise UserError(f"a run folder holds {CONFIG}: {folder} does not. Give one, such as runs/NAME/ID.")
 
 
 def remove_if_empty(run: Path) -> None:

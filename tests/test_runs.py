@@ -51,7 +51,7 @@ def test_the_newest_run_of_a_name_is_found(tmp_path: Path) -> None:
     """In the order they were made, also past the ninth of a second; unfinished starts do not count."""
     made = [new_run(tmp_path, "x") for _ in range(12)]
     with pytest.raises(
-        UserError, match=r"a run folder holds config.yaml: .*x does not. Give --run runs/NAME/ID."
+        UserError, match=r"a run folder holds config.yaml: .*x does not. Give one, such as runs/NAME/ID."
     ):
         find_run(tmp_path / "x")
     for path in made[:11]:
