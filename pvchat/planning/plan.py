@@ -16,8 +16,6 @@ from pvchat.training import PersonalizedVideoChat
 
 WORDS = (20, 30)  # of a question and of its answer
 NF4_BITS = 4.127  # a weight in bitsandbytes' NF4: 4 bits, and scales quantised twice (Dettmers et al. 2023)
-
-
 WITH, WITHOUT, FOUR_BIT = "checkpointing", "no checkpointing", "checkpointing, 4-bit language model"
 
 
