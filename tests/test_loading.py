@@ -88,7 +88,7 @@ def test_an_unfinished_run_is_refused(copy: Path) -> None:
 
 
 def test_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a run folder holds config\.yaml: .* does not\. Give --run"):
+    with pytest.raises(UserError, match=r"a run folder holds config\.yaml: .* does not\. Give one"):
         load_run(tmp_path)
 
 
