@@ -83,6 +83,7 @@ class PVChatCLI(LightningCLI):
         self.link_subjects(parser)
 
     def link_subjects(self, parser: LightningArgumentParser) -> None:
+        """Who is learned is read from the corpus."""
         parser.link_arguments("data", "model.subjects", compute_fn=_subjects, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

@@ -237,4 +237,5 @@ def _supervised(encoded: Sequence[Encoded], length: int) -> tuple[Tensor, Tensor
     Found in lists, since a device would have to be waited for."""
     rows = [[i for i, label in enumerate(e.labels) if label != IGNORE] for e in encoded]
     places = [number * length + i for number, row in enumerate(rows) for i in row]
-    return torch.tensor(places), torch.tensor([i == row[0] for row in rows for i in row])
+    first = [i == row[0] for row in rows for i in row]
+    return torch.tensor(places, dtype=torch.long), torch.tensor(first, dtype=torch.bool)
