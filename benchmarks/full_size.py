@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pvchat.planning.meter import Meter
+from pvchat.planning.plan import WORDS
 from pvchat.planning.plan_command import PlanningCLI
 from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
 from pvchat.reporting.table import Cell, render_table
@@ -52,10 +53,9 @@ def _step(stage_name: str, late_blocks: int) -> str:
     model, _, _ = _model(stage_name, late_blocks)
     before = _resident()
     _fill(model)
-    batch = example_batch(model, stage, size=1, num_frames=frames, words=(20, 30))
+    batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
     groups = {n: p for n, p in model.chat.parameter_groups().items() if n in stage.trainable and p}
-    model.requires_grad_(False)
-    trained = [p.requires_grad_(True) for group in groups.values() for p in group]
+    trained = model.train_only(stage.trainable)
     optimizer = torch.optim.AdamW(trained, lr=1e-5, foreach=False)
     for parameter in trained:  # as from the second step on
         state = {"step": torch.tensor(0.0)}
@@ -66,9 +66,7 @@ def _step(stage_name: str, late_blocks: int) -> str:
     begun = time.perf_counter()
     with Meter() as meter:
         with torch.autocast("cpu", torch.bfloat16):
-            out = model.chat(batch)
-            loss = model.objective(out.logits, out.labels, out.first, out.routings, out.presence).total
-        del out
+            loss = model.loss(batch)
         forward = time.perf_counter()
         loss.backward()
         backward = time.perf_counter()
@@ -109,7 +107,7 @@ def _model(stage: str, late_blocks: int) -> tuple[PersonalizedVideoChat, Stage, 
 
 def _planned(model: PersonalizedVideoChat, stage: Stage, frames: int) -> StepCost:
     with without_data(model):
-        batch = example_batch(model, stage, size=1, num_frames=frames, words=(20, 30))
+        batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
         return simulate_step(model, stage, batch, autocast=torch.bfloat16)
 
 

@@ -1,6 +1,6 @@
 """The LightningModule: one step, its parameter groups, what is logged and what is saved."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil, cos, pi
@@ -10,7 +10,7 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
@@ -205,6 +205,24 @@ class PersonalizedVideoChat(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         fill_checkpoint(checkpoint, module=self, keep=self._kept(), base_fingerprint=self.base_fingerprint)
+
+    def train_only(self, groups: Collection[str]) -> list[nn.Parameter]:
+        """Let the parameters of ``groups`` move, and no others; returns them."""
+        moving = []
+        for name, parameters in self.chat.parameter_groups().items():
+            for parameter in parameters:
+                parameter.requires_grad_(name in groups)
+                if name in groups:
+                    moving.append(parameter)
+                else:
+                    parameter.grad = None
+        return moving
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What is minimised on ``batch``, nothing logged."""
+        out = self.chat(batch)
+        total: Tensor = self.objective(out.logits, out.labels, out.first, out.routings, out.presence).total
+        return total
 
     def trainable_state(self) -> dict[str, Tensor]:
         """What training may change or set, by name; the rest is the frozen base."""

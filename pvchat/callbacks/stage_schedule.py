@@ -46,9 +46,4 @@ class StageSchedule(L.Callback):
 
     def _apply(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
-        trainable = self.plan.at(trainer.current_epoch).trainable
-        for name, parameters in pl_module.chat.parameter_groups().items():
-            for parameter in parameters:
-                parameter.requires_grad_(name in trainable)
-                if name not in trainable:
-                    parameter.grad = None
+        pl_module.train_only(self.plan.at(trainer.current_epoch).trainable)

@@ -18,6 +18,7 @@ from pvchat.subjects import check_name, mention, mentions
 SCHEMA_VERSION = 1
 Origin = Literal["real", "warp", "generated", "negative"]
 Split = Literal["reference", "train", "validation", "test"]
+TRAINED: tuple[Split, ...] = ("reference", "train")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pvchat.assets import cache_dir as default_cache_dir
 from pvchat.batch import Example, FeatureExtractor, Features
 from pvchat.datamodules.clip_store import ClipStore, DecodeSettings, Variant
 from pvchat.datamodules.loader import Collate, EpochLoader, Item, Questions
-from pvchat.datamodules.manifest import Record, Split, shared_sources
+from pvchat.datamodules.manifest import TRAINED, Record, Split, shared_sources
 from pvchat.datamodules.sampling import epoch_order
 from pvchat.datamodules.sources import Source
 from pvchat.datamodules.video import MAX_PX, FramePolicy
@@ -25,7 +25,6 @@ from pvchat.stages import StagePlan
 from pvchat.subjects import SubjectRegistry
 
 MOST_LINES = 20  # of bad clips on screen
-TRAINED: tuple[Split, ...] = ("reference", "train")
 Pairs = list[tuple[Record, Example]]
 
 
@@ -345,6 +344,7 @@ class PersonalizedDataModule(LightningDataModule):
 
 
 def questions_of(record: Record) -> Iterator[Example]:
+    """The questions about a clip."""
     for number, qa in enumerate(record.qa):
         yield Example(
             id=f"{record.id}#{number}",

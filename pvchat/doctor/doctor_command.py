@@ -1,7 +1,6 @@
 """``pvchat doctor``: one line a check, exit status 2 if one fails."""
 
 import argparse
-import sys
 from collections.abc import Callable
 
 import torch
@@ -36,5 +35,5 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
         found, well = f"{kind}{' '.join(str(error).split())}", False
     first, *rest = found.splitlines() or [""]
     lines = [f"{'ok' if well else 'FAILED':8}{name:13}{first}", *(" " * 21 + line for line in rest)]
-    print("\n".join(lines), file=sys.stdout, flush=True)
+    print("\n".join(lines), flush=True)
     return well

@@ -73,9 +73,7 @@ def _measure(
     steps: int,
 ) -> str:
     batch = example_batch(model, stage, **sizes).to(device)
-    groups = model.chat.parameter_groups()
-    model.requires_grad_(False)
-    trained = [p.requires_grad_(True) for g in stage.trainable for p in groups.get(g, [])]
+    trained = model.train_only(stage.trainable)
     optimizer = torch.optim.AdamW(trained, lr=1e-6)
     model.train()
     on_gpu = device.type == "cuda"
@@ -86,10 +84,8 @@ def _measure(
         begun = time.perf_counter()
         optimizer.zero_grad()
         with torch.autocast(device.type, precision, enabled=precision is not None):
-            out = model.chat(batch)
-            loss = model.objective(out.logits, out.labels, out.first, out.routings, out.presence).total
-        del out
-        loss.backward()
+            loss = model.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         value = loss.item()  # waits for the device
         seconds.append(time.perf_counter() - begun)

@@ -1,14 +1,14 @@
 """``pvchat plan``: parse an experiment as ``fit`` does, build it without weights, say what it will cost."""
 
 import argparse
-import sys
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
 from pvchat.arguments import has_config
-from pvchat.datamodules.personalized import TRAINED, questions_of
+from pvchat.datamodules.manifest import TRAINED
+from pvchat.datamodules.personalized import questions_of
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
@@ -62,7 +62,6 @@ def main(options: argparse.Namespace) -> None:
     device = DEVICES[options.device] if options.device else None
     steps = _steps(cli)
     print(report(plan, device, batch_size=cli.datamodule.batch_size, steps=steps, share=options.share))
-    sys.stdout.flush()
 
 
 def _steps(cli: Any) -> dict[StageName, int] | None:

@@ -1,6 +1,6 @@
 """A plan as a page of text."""
 
-from pvchat.planning.devices import DEVICES, RESERVED, Device
+from pvchat.planning.devices import RESERVED, Device
 from pvchat.planning.plan import WORDS, Plan
 from pvchat.reporting.table import Cell, render_table
 from pvchat.stages import StageName
@@ -87,7 +87,3 @@ def _hours(plan: Plan, device: Device, steps: dict[StageName, int] | None, share
 
 def _needed(plan: Plan, setting: str) -> float:
     return max(plan.steps[stage, setting].memory for stage in STAGES) / GB + RESERVED
-
-
-def choices() -> str:
-    return ", ".join(f"{name} ({d.gigabytes:g} GB)" for name, d in DEVICES.items())

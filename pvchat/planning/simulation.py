@@ -57,12 +57,8 @@ def simulate_step(
 ) -> StepCost:
     """Forward, backward and AdamW of ``model`` on ``batch``, as in ``stage``. Optimizer state is there from
     the start: it is after the first step. Works the same on real tensors."""
-    groups = model.chat.parameter_groups()
-    for name, parameters in groups.items():
-        for parameter in parameters:
-            parameter.requires_grad_(name in stage.trainable)
-            parameter.grad = None
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = model.train_only(stage.trainable)
+    model.zero_grad()
     meter = Meter()
     precision = nullcontext() if autocast is None else torch.autocast(trained[0].device.type, autocast)
     with meter:
@@ -75,10 +71,8 @@ def simulate_step(
             meter.track(tensor)
         model.train()
         with precision:
-            out = model.chat(batch)
-            loss = model.objective(out.logits, out.labels, out.first, out.routings, out.presence).total
-        del out
-        loss.backward()
+            loss = model.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         gradients = sum(p.grad.nbytes for p in trained if p.grad is not None)
     del moments
     for parameter in trained:

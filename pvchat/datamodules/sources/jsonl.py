@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from pvchat.datamodules.manifest import Origin, Record, read_manifest
+from pvchat.datamodules.manifest import TRAINED, Origin, Record, read_manifest
 
 
 class ManifestSource:
@@ -39,4 +39,4 @@ class ManifestSource:
         records = read_manifest(self.path, subjects=self._named or None, check_files=False)
         if self._origins is None:
             return records
-        return [r for r in records if r.split not in ("reference", "train") or r.origin in self._origins]
+        return [r for r in records if r.split not in TRAINED or r.origin in self._origins]

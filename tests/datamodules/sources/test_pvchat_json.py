@@ -14,7 +14,7 @@ from pvchat.datamodules.sources import PVChatJSON
 from pvchat.datamodules.sources.pvchat_json import _said
 from pvchat.errors import UserError
 
-AUTHORS = "/root/autodl-tmp/yufei"
+AUTHORS = "/root/autodl-tmp/yufei"  # how paths begin in the released files
 REAL, ANIMATED, MADE = (
     "datasets/cekebv-hq/35666",
     "DeepFaceLab/output/x/5_movie_video",
