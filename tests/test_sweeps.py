@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_a_preempted_job_is_requeued_and_goes_on(tmp_path: Path) -> None:
     (tools := tmp_path / "bin").mkdir()
     executable(tools / "srun", 'exec "$@"')
     executable(tools / "scontrol", f'echo "$@" >> {tmp_path / "requeued"}')
-    executable(tools / "pvchat", 'exec python -m pvchat.cli "$@"')
+    executable(tools / "pvchat", f'exec "{sys.executable}" -m pvchat.cli "$@"')
     environment = os.environ | {
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(filter(None, PATHS)),
