@@ -3,11 +3,12 @@
     python -m benchmarks.full_size
 
 InternVideo2-1B, the Q-former with nine ReMoH modules and Mistral-7B with LoRA, as in experiments/pvchat.yaml,
-with random bf16 weights and one question a step. Needs 22 GB of memory and a machine with nothing else on it;
-each stage runs in a process of its own. Speed is not what is looked at.
+with random bf16 weights, one question about a clip of noise. Needs 22 GB of memory and a machine with nothing
+else on it; each stage runs in a process of its own. Speed is not what is looked at.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pvchat.batch import Clip
 from pvchat.planning.meter import Meter
-from pvchat.planning.plan import WORDS
+from pvchat.planning.plan import WORDS, clip_flops
 from pvchat.planning.plan_command import PlanningCLI
 from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
 from pvchat.reporting.table import Cell, render_table
@@ -27,7 +30,8 @@ from pvchat.stages import Stage
 from pvchat.training import PersonalizedVideoChat
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "pvchat.yaml"
-LATE_BLOCKS = {"image": 0, "video": 4}  # unfrozen blocks are float32 and have moments: as many as fit
+LATE_BLOCKS = {"image": 0, "video": 1}  # unfrozen blocks are float32 and have moments: as many as fit
+FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "1000000"}  # glibc would keep up to a gigabyte of what is freed
 GB = 1e9
 
 
@@ -41,7 +45,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.stage is None:
         for stage in LATE_BLOCKS:
-            subprocess.run([sys.executable, "-m", __spec__.name, "--stage", stage], check=True)
+            command = [sys.executable, "-m", __spec__.name, "--stage", stage, f"--threads={options.threads}"]
+            subprocess.run(command, check=True, env=os.environ | FREED_AT_ONCE)
         return
     late = LATE_BLOCKS[options.stage] if options.late_blocks is None else options.late_blocks
     print(_step(options.stage, late), flush=True)
@@ -49,11 +54,13 @@ def main() -> None:
 
 def _step(stage_name: str, late_blocks: int) -> str:
     model, stage, frames = _model(stage_name, late_blocks)
-    planned = _planned(model, stage, frames)
+    planned, planned_reading = _planned(model, stage, frames)
     model, _, _ = _model(stage_name, late_blocks)
     before = _resident()
     _fill(model)
     batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
+    with Meter() as reading:
+        batch.views.update(_features(model, stage, frames))
     groups = {n: p for n, p in model.chat.parameter_groups().items() if n in stage.trainable and p}
     trained = model.train_only(stage.trainable)
     optimizer = torch.optim.AdamW(trained, lr=1e-5, foreach=False)
@@ -74,10 +81,13 @@ def _step(stage_name: str, late_blocks: int) -> str:
     optimizer.step()
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     rows: list[list[Cell]] = [
+        ["frozen encoder, operations planned", f"{planned_reading / 1e12:.2f} TFLOP"],
+        ["frozen encoder, operations run", f"{reading.flops / 1e12:.2f} TFLOP"],
         ["loss", f"{loss.item():.3f} (finite: {bool(loss.isfinite())})"],
         ["tensors with a gradient that is not zero", ", ".join(f"{n} {m}" for n, m in moved.items())],
         ["memory planned", f"{planned.memory / GB:.2f} GB"],
         ["memory at the peak", f"{used / GB:.2f} GB ({used / planned.memory:.3f} of the plan)"],
+        ["the whole process at the peak", f"{(before + used) / GB:.2f} GB"],
         ["operations planned", f"{planned.flops / 1e12:.2f} TFLOP"],
         ["operations run", f"{meter.flops / 1e12:.2f} TFLOP"],
         ["seconds", f"forward {forward - begun:.0f}, backward {backward - forward:.0f}"],
@@ -105,10 +115,19 @@ def _model(stage: str, late_blocks: int) -> tuple[PersonalizedVideoChat, Stage, 
     return cli.model, getattr(cli.datamodule.stages, stage), cli.datamodule.settings.num_frames
 
 
-def _planned(model: PersonalizedVideoChat, stage: Stage, frames: int) -> StepCost:
+def _planned(model: PersonalizedVideoChat, stage: Stage, frames: int) -> tuple[StepCost, int]:
     with without_data(model):
         batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
-        return simulate_step(model, stage, batch, autocast=torch.bfloat16)
+        return simulate_step(model, stage, batch, autocast=torch.bfloat16), clip_flops(model, frames)
+
+
+def _features(model: PersonalizedVideoChat, stage: Stage, num_frames: int) -> dict[str, Tensor]:
+    """What the encoder makes of a clip of noise, with a batch of one."""
+    pixels = np.random.default_rng(0).integers(0, 256, (num_frames, 240, 320, 3), np.uint8)
+    views = model.chat.views
+    clip = Clip(pixels, np.arange(num_frames, dtype=np.float64), "noise")
+    shown = views.show(views.extract(clip), stage.num_frames)
+    return {name: value.unsqueeze(0) for name, value in shown.items() if not name.endswith(".mask")}
 
 
 @torch.no_grad()

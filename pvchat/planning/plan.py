@@ -57,11 +57,11 @@ def make_plan(
                 with _checkpointing(model, setting):
                     steps[name, setting] = simulate_step(model, stage, batch, autocast=autocast)
             steps[name, FOUR_BIT] = _in_four_bits(model, steps[name, WITH])
-        clip_flops = _clip_flops(model, num_frames)
+        reading = clip_flops(model, num_frames)
     moving = sum(_count(p) for p in groups.values())
     adapted = sum(v.numel() for v in model.trainable_state().values())
     return Plan(
-        _parts(model, groups), trained, steps, configured, clip_flops, 2 * adapted, 4 * adapted + 8 * moving
+        _parts(model, groups), trained, steps, configured, reading, 2 * adapted, 4 * adapted + 8 * moving
     )
 
 
@@ -122,7 +122,7 @@ def _in_four_bits(model: PersonalizedVideoChat, cost: StepCost) -> StepCost:
 
 
 @torch.no_grad()
-def _clip_flops(model: PersonalizedVideoChat, num_frames: int) -> int:
+def clip_flops(model: PersonalizedVideoChat, num_frames: int) -> int:
     """Of the frozen encoder blocks for one clip: the frames jointly and one alone, or image by image."""
     views = model.chat.views
     encoder, pixels = views.encoder, views.encoder.image_px
