@@ -28,8 +28,8 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Made:
-    """``frames`` (T, H, W, 3) uint8 RGB at ``fps``, made by ``adapter`` with ``seed`` from ``inputs``: hashes of
-    the photos that went in. ``command`` is what was asked for: a motion, a prompt."""
+    """``frames`` (T, H, W, 3) uint8 RGB at ``fps``, made by ``adapter`` with ``seed`` from ``inputs``: hashes
+    of the photos that went in. ``command`` is what was asked for: a motion, a prompt."""
 
     frames: Frames
     fps: float
