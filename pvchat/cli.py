@@ -194,6 +194,12 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=float, default=0.35, help="of the device's speed that is reached (default: 0.35)"
     )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=1455,
+        help="of an epoch, where there is no corpus (default: 1455, the paper's)",
+    )
     parser.set_defaults(module="pvchat.planning.plan_command", takes_more=True)
 
 

@@ -13,7 +13,7 @@ from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
 from pvchat.planning.plan import make_plan
-from pvchat.planning.report import report
+from pvchat.planning.report import STAGES, report
 from pvchat.stages import StageName
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
@@ -43,6 +43,8 @@ def main(options: argparse.Namespace) -> None:
         raise UserError("plan needs a config: got none. Give one, such as -c experiments/pvchat.yaml.")
     if not 0 < options.share <= 1:
         raise UserError(f"--share must be in (0, 1]: got {options.share}.")
+    if options.questions < 1:
+        raise UserError(f"--questions must be >= 1: got {options.questions}.")
     args = ["fit", *options.more]
     if not any(a.split("=")[0] == "--model.subjects" for a in options.more):
         args.append("--model.subjects=[subject]")
@@ -60,8 +62,15 @@ def main(options: argparse.Namespace) -> None:
     )
     print(f"Experiment {config.name!r}, {precision}, simulated without weights.\n")
     device = DEVICES[options.device] if options.device else None
-    steps = _steps(cli)
-    print(report(plan, device, batch_size=cli.datamodule.batch_size, steps=steps, share=options.share))
+    size = cli.datamodule.batch_size
+    steps, known = _steps(cli), True
+    if steps is None:
+        epochs, known = cli.datamodule.stages, False
+        steps = {s: getattr(epochs, s).epochs * -(-options.questions // size) for s in STAGES}
+    basis = (
+        "the corpus" if known else f"{options.questions:,} questions an epoch (--questions; no corpus yet)"
+    )
+    print(report(plan, device, batch_size=size, steps=steps, basis=basis, share=options.share))
 
 
 def _steps(cli: Any) -> dict[StageName, int] | None:
@@ -71,7 +80,7 @@ def _steps(cli: Any) -> dict[StageName, int] | None:
         examples = [e for r in data.records if r.split in TRAINED for e in questions_of(r)]
     except UserError:
         return None
-    counts: dict[StageName, int] = {"image": 0, "video": 0}
+    counts = dict.fromkeys(STAGES, 0)
     for epoch in range(data.stages.epochs):
         batches = -(-len(data.order(examples, epoch)) // data.batch_size)
         counts[data.stages.name_at(epoch)] += batches

@@ -11,13 +11,19 @@ GB = 1e9
 
 
 def report(
-    plan: Plan, device: Device | None, *, batch_size: int, steps: dict[StageName, int] | None, share: float
+    plan: Plan,
+    device: Device | None,
+    *,
+    batch_size: int,
+    steps: dict[StageName, int],
+    basis: str,
+    share: float,
 ) -> str:
-    """``steps`` of each stage, if the corpus is known; ``share`` of the device's speed that is reached."""
+    """``steps`` of each stage and what their number rests on; ``share`` of the device's speed is reached."""
     parts = [_parameters(plan), _memory(plan, batch_size), _fits(plan)]
     if device is not None:
         parts.append(_device(plan, device))
-        parts.append(_hours(plan, device, steps, share))
+        parts.append(_hours(plan, device, steps, basis, share))
     parts.append(
         f"Checkpoints: adapter {plan.adapter / 1e6:.0f} MB when exported in bf16, "
         f"{2 * plan.adapter / 1e6:.0f} MB as saved (float32); to resume {plan.resume / GB:.2f} GB."
@@ -68,7 +74,7 @@ def _device(plan: Plan, device: Device) -> str:
     )
 
 
-def _hours(plan: Plan, device: Device, steps: dict[StageName, int] | None, share: float) -> str:
+def _hours(plan: Plan, device: Device, steps: dict[StageName, int], basis: str, share: float) -> str:
     speed = device.teraflops * 1e12 * share
     per_step = {stage: plan.steps[stage, plan.configured].flops / speed for stage in STAGES}
     lines = [
@@ -76,12 +82,9 @@ def _hours(plan: Plan, device: Device, steps: dict[StageName, int] | None, share
         + ", ".join(f"{seconds:.2f} s a step of the {stage} stage" for stage, seconds in per_step.items())
         + f"; {plan.clip_flops / speed:.2f} s to make the features of a clip, once."
     ]
-    if steps is None:
-        lines.append("The corpus is not there yet, so the number of steps is not known.")
-    else:
-        hours = sum(steps[stage] * per_step[stage] for stage in STAGES) / 3600
-        counts = " + ".join(f"{steps[stage]:,}" for stage in STAGES)
-        lines.append(f"{counts} steps: {hours:.2f} hours on one device.")
+    hours = sum(steps[stage] * per_step[stage] for stage in STAGES) / 3600
+    counts = " + ".join(f"{steps[stage]:,}" for stage in STAGES)
+    lines.append(f"{counts} steps, by {basis}: {hours:.2f} hours on one device.")
     return "\n".join(lines)
 
 

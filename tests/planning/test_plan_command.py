@@ -31,7 +31,18 @@ def test_hours_follow_from_the_corpus(tmp_path: Path, capsys: pytest.CaptureFixt
     args = [f"--data.source={source}", f"--data.source.init_args.path={corpus}", "--data.batch_size=1000"]
     epochs = ["--stages.image.epochs=2", "--stages.video.epochs=3"]
     assert main(["plan", "-c", DEBUG, *args, *epochs, "--device=h100"]) == 0
-    assert "2 + 3 steps:" in capsys.readouterr().out
+    assert "2 + 3 steps, by the corpus:" in capsys.readouterr().out
+
+
+def test_hours_without_a_corpus_are_of_so_many_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PVCHAT_DATA", str(tmp_path / "none.jsonl"))
+    source = "--data.source=pvchat.datamodules.sources.ManifestSource"
+    args = [source, f"--data.source.init_args.path={tmp_path / 'none.jsonl'}", "--data.batch_size=4"]
+    epochs = ["--stages.image.epochs=1", "--stages.video.epochs=3"]
+    assert main(["plan", "-c", DEBUG, *args, *epochs, "--device=h100", "--questions=9"]) == 0
+    assert "3 + 9 steps, by 9 questions an epoch (--questions; no corpus yet):" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -40,6 +51,7 @@ def test_hours_follow_from_the_corpus(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--device", "abacus"], "invalid choice: 'abacus'"),
         (["-c", DEBUG, "--model.warmup_stepz=3"], "warmup_stepz"),
         (["-c", DEBUG, "--share", "0"], "--share must be in (0, 1]: got 0.0"),
+        (["-c", DEBUG, "--questions", "0"], "--questions must be >= 1: got 0"),
         ([], "plan needs a config: got none"),
     ],
 )
