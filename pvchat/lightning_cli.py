@@ -52,6 +52,7 @@ class PVChatCLI(LightningCLI):
     """Adds to LightningCLI: ``name``, ``runs``, ``logger``, ``stages``, ``init_from``, ``threads``."""
 
     run_dir: Path | None = None
+    resumed_at: int | None = None  # step of the checkpoint that is continued
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         every, command = LightningCLI.subcommands(), next(iter(kwargs["args"]), "")
@@ -98,7 +99,7 @@ class PVChatCLI(LightningCLI):
         """Lightning's lets hyperparameters in the checkpoint override the flags, and runs pickled code."""
         config = self.config[self.config.subcommand]
         if config.get("ckpt_path"):
-            read_checkpoint(config.ckpt_path)
+            self.resumed_at = read_checkpoint(config.ckpt_path).get("global_step")
             config.weights_only = True
 
     def before_instantiate_classes(self) -> None:
@@ -151,6 +152,8 @@ class PVChatCLI(LightningCLI):
     @rank_zero_only
     def after_fit(self) -> None:
         config = self.config[self.subcommand]
+        if self.resumed_at == self.trainer.global_step:
+            print(f"The training was complete already ({self.resumed_at} steps): nothing to do.")
         if config.run_dir and not config.ckpt_path:
             return  # whoever chose the folder knows it
         print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")

@@ -53,10 +53,11 @@ def listen() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def finish(folder: Path, corpus: Path, *arguments: str) -> None:
+def finish(folder: Path, corpus: Path, *arguments: str) -> str:
     process = start(folder, corpus, *arguments)
     shown, _ = process.communicate(timeout=300)
     assert process.returncode == 0, shown.decode()
+    return shown.decode()
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -154,6 +155,6 @@ def test_killed_twice(corpus: Path, undisturbed: Path, tmp_path: Path) -> None:
 
 def test_a_finished_run_resumes_to_itself(corpus: Path, undisturbed: Path, tmp_path: Path) -> None:
     before = rows(undisturbed)
-    finish(tmp_path, corpus, f"--resume={undisturbed}")
+    assert "complete already" in finish(tmp_path, corpus, f"--resume={undisturbed}")
     assert rows(undisturbed) == before
     assert_same(undisturbed, undisturbed)
