@@ -25,37 +25,82 @@ KINDS: dict[str, tuple[Callable[[Path], str], Callable[..., TubeletEncoder], dic
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-@every_kind
-def test_it_trains_by_class_path(kind: str, tiny_corpus: Path, tmp_path: Path) -> None:
-    """A step of each stage: features of one frame, then of the video; only what is named moves."""
-    save, cls, options = KINDS[kind]
+def train(corpus: Path, folder: Path, encoder: str, options: dict[str, Any]) -> Any:
+    """A step of each stage with the encoder of this class path: features of one frame, then of the video."""
     views = "--model.chat.init_args.views"
-    given = {"source": save(tmp_path / "source"), **options}
     cli = lightning_cli.run(
         [
             "fit",
             *CONFIG,
             f"{views}=pvchat.modules.hd_views.HDViews",
             f"{views}.faces=tiny.DrawnFaces",
-            f"{views}.encoder={cls.__module__}.{cls.__name__}",
-            *(f"{views}.encoder.{name}={value}" for name, value in given.items()),
+            f"{views}.encoder={encoder}",
+            *(f"{views}.encoder.{name}={value}" for name, value in options.items()),
             "--data.source=pvchat.datamodules.sources.ManifestSource",
-            f"--data.source.path={tiny_corpus}",
-            f"--data.cache_dir={tmp_path / 'cache'}",
+            f"--data.source.path={corpus}",
+            f"--data.cache_dir={folder / 'cache'}",
             "--data.num_frames=4",
             "--trainer.limit_train_batches=1",
             "--trainer.limit_val_batches=0",
-            f"--runs={tmp_path / 'runs'}",
+            f"--runs={folder / 'runs'}",
         ]
     )
     assert cli.trainer.global_step == 2
-    encoder, now = cli.model.chat.views.encoder, dict(cli.model.named_parameters())
+    return cli.model
+
+
+def moved(model: Any) -> set[str]:
+    now = dict(model.named_parameters())
+    return {name for name, start in model.initial.items() if not torch.equal(now[name], start)}
+
+
+@every_kind
+def test_it_trains_by_class_path(kind: str, tiny_corpus: Path, tmp_path: Path) -> None:
+    """Only what is named moves."""
+    save, cls, options = KINDS[kind]
+    given = {"source": save(tmp_path / "source"), **options}
+    model = train(tiny_corpus, tmp_path, f"{cls.__module__}.{cls.__name__}", given)
+    encoder, names = model.chat.views.encoder, moved(model)
     assert isinstance(encoder, cls)
-    moved = {name for name, start in cli.model.initial.items() if not torch.equal(now[name], start)}
-    assert any(name.startswith("chat.qformer.") for name in moved)
+    assert any(name.startswith("chat.qformer.") for name in names)
     late = {f"chat.views.encoder.{n}" for n, p in encoder.named_parameters() if p.requires_grad}
     assert bool(late) == (kind == "vjepa2")
-    assert late == {name for name in moved if ".encoder." in name}
+    assert late == {name for name in names if ".encoder." in name}
+
+
+NEW = """
+from types import SimpleNamespace
+
+from torch import nn
+
+from pvchat.modules.tubelet_encoder import TubeletEncoder
+
+
+class Colours(TubeletEncoder):
+    def __init__(self, *, image_px: int) -> None:
+        super().__init__(
+            tower=nn.Linear(3, 8),
+            processor=SimpleNamespace(image_mean=[0.5] * 3, image_std=[0.5] * 3),
+            width=8,
+            image_px=image_px,
+            num_frames=4,
+            frames_per_tubelet=2,
+            tokens_per_tubelet=1,
+        )
+
+    def tokens(self, pixels):
+        return self.tower(pixels.unflatten(1, (-1, 2)).mean((2, 4, 5)))
+"""
+
+
+def test_a_new_encoder_is_one_file(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "colours.py").write_text(NEW)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = train(tiny_corpus, tmp_path, "colours.Colours", {"image_px": 16})
+    assert type(model.chat.views.encoder).__name__ == "Colours"
+    assert any(name.startswith("chat.qformer.") for name in moved(model))
 
 
 @every_kind
