@@ -12,8 +12,9 @@ from pvchat.errors import UserError
 
 def four_bit_options(dtype: torch.dtype) -> dict[str, Any]:
     """What ``from_pretrained`` is told: linear layers but the vocabulary head in NF4, their scales quantised
-    too, computing in ``dtype``. Quantised on the CPU, from where the model moves like any other, so that each
-    of several processes does not fill the first GPU. Raises UserError where bitsandbytes is missing."""
+    too, computing in ``dtype``. Quantised on the CPU, from where the model moves like any other, so that not
+    each of several processes fills the first GPU; this takes minutes for billions of weights, and none for a
+    folder that transformers has saved in 4 bits. Raises UserError where bitsandbytes is missing."""
     if not is_bitsandbytes_available():
         raise UserError(
             "quantization: nf4 needs bitsandbytes: it is not installed, or too old. Run pip install "

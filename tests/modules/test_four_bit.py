@@ -181,6 +181,21 @@ def test_fingerprint_names_the_weights(folder: Path, tmp_path: Path) -> None:
 
 
 @needs_bitsandbytes
+def test_what_was_quantised_once_is_read_as_it_is(folder: Path, tmp_path: Path) -> None:
+    """A folder that transformers saved in 4 bits holds the same base, and needs no time to quantise."""
+    save_model(tmp_path)
+    model = load(folder)
+    model.base.save_pretrained(tmp_path)
+    again = load(tmp_path)
+    assert again.fingerprint == model.fingerprint
+    for name, layer in quantised(model).items():
+        assert torch.equal(unpacked(layer), unpacked(quantised(again)[name]))
+    with torch.device("meta"):
+        planned = load(tmp_path)
+    assert {p.dtype for p in planned.base.parameters()} == {torch.bfloat16}
+
+
+@needs_bitsandbytes
 def test_memory_is_as_planned(folder: Path, tmp_path: Path) -> None:
     """Bytes that are held, tables and scales included, within a tenth of what a plan without weights says."""
     config = MistralConfig.from_pretrained(folder)
