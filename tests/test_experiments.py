@@ -1,5 +1,6 @@
 """Every experiment states its question and command, resolves, and trains a step at tiny size."""
 
+import importlib.util
 import json
 import shlex
 import subprocess
@@ -56,13 +57,22 @@ def bases(path: Path) -> list[Path]:
     return [base for base in found if base != path] or [Path(LAPTOP)] if is_overlay(path) else [path]
 
 
-def runs() -> list[Any]:
-    """Every experiment on each of its bases."""
+def runs(extras: bool = False) -> list[Any]:
+    """Every experiment on each of its bases; with ``extras`` those alone whose extra packages are here."""
     return [
-        pytest.param(path, base, id=f"{path.relative_to(ROOT / 'experiments').as_posix()}-on-{base.stem}")
+        pytest.param(
+            path,
+            base,
+            id=f"{path.relative_to(ROOT / 'experiments').as_posix()}-on-{base.stem}",
+            marks=[pytest.mark.skipif(extras and lacks_its_extra(path), reason="needs an extra of pvchat")],
+        )
         for path in EXPERIMENTS
         for base in bases(path)
     ]
+
+
+def lacks_its_extra(path: Path) -> bool:
+    return path.stem == "four_bit" and importlib.util.find_spec("bitsandbytes") is None
 
 
 def configs(path: Path, base: Path) -> list[str]:
@@ -112,7 +122,7 @@ def fit(path: Path, base: Path, corpus: Path, runs: Path, *more: str) -> PVChatC
     )
 
 
-@pytest.mark.parametrize(("path", "base"), runs())
+@pytest.mark.parametrize(("path", "base"), runs(extras=True))
 def test_it_trains_a_step(
     path: Path,
     base: Path,

@@ -23,7 +23,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DECLARED = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+DECLARED = [Requirement(line) for line in PROJECT["dependencies"] + EXTRAS]
 PLATFORMS = {
     "linux x86_64": ("linux", "x86_64"),
     "linux aarch64": ("linux", "aarch64"),

@@ -10,7 +10,7 @@ import torch
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
-from pvchat.planning.plan import WORDS
+from pvchat.planning.plan import WORDS, in_four_bits
 from pvchat.planning.plan_command import AUTOCAST, PlanningCLI
 from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
 from pvchat.stages import Stage, StageName
@@ -57,6 +57,8 @@ def first_steps(args: Sequence[str], device: torch.device, *, steps: int = 3) ->
         for name, stage in stages.items():
             batch = example_batch(planned.model, stage, **sizes)
             costs[name] = simulate_step(planned.model, stage, batch, autocast=precision)
+            if planned.model.chat.language_model.quantization:
+                costs[name] = in_four_bits(planned.model, costs[name])
     model = _cli(args, BuildingCLI).model.to(device)
     for name, stage in stages.items():
         yield _measure(model, name, stage, costs[name], sizes, device, precision, steps)

@@ -84,7 +84,8 @@ class FrozenVision(VisionEncoder):
 
 class TransformersVision(FrozenVision):
     """SigLIP and SigLIP 2, DINOv2, DINOv3, CLIP and others: ``source`` is a folder or a hub id of a model
-    that AutoModel loads, alone or as the vision half of two."""
+    that AutoModel loads, alone or as the vision half of two. NaFlex variants, which read packed patches of
+    any shape, are refused."""
 
     def __init__(self, *, source: str, image_px: int | None = None, grid: int = 4) -> None:
         from transformers import AutoImageProcessor, AutoModel
@@ -98,6 +99,11 @@ class TransformersVision(FrozenVision):
                 "folder with config, safetensors and preprocessor_config.json."
             ) from error
         tower: Any = getattr(model, "vision_model", model)
+        if not hasattr(tower.config, "image_size"):
+            raise UserError(
+                f"an image encoder must read squares of one size: {source!r} ({tower.config.model_type}) "
+                "does not. Of SigLIP 2 take a variant with a size, such as google/siglip2-base-patch16-224."
+            )
         super().__init__(
             tower=tower,
             width=tower.config.hidden_size,

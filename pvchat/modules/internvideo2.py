@@ -104,11 +104,7 @@ class InternVideo2(VideoEncoder):
 
     @torch.no_grad()
     def embed(self, video: Tensor) -> Tensor:
-        if video.ndim != 5 or video.shape[1] < 1 or video.shape[2:] != (3, self.image_px, self.image_px):
-            raise UserError(
-                f"the encoder takes videos (N, T, 3, {self.image_px}, {self.image_px}): got "
-                f"{tuple(video.shape)}. Cut the frames into views of that size."
-            )
+        self.check(video)
         tokens = torch.cat([self.cls_token.expand(len(video), 1, -1), self._patches(video)], 1)
         tokens = tokens + self._positions(video.shape[1])
         for block in self.blocks[: self.boundary]:

@@ -23,6 +23,7 @@ from transformers import (
 from pvchat.assets import asset
 from pvchat.errors import UserError
 from pvchat.modules.byte_tokenizer import ByteTokenizer
+from pvchat.modules.four_bit import four_bit_options, frozen_bits, keep_as_loaded
 from pvchat.modules.lora import LORA_MARK, LoRA, inject_lora, lora_update
 from pvchat.modules.published.checkpoint_folders import LANGUAGE_MODEL, open_checkpoint
 from pvchat.modules.published.key_table import mistral_config
@@ -43,8 +44,11 @@ class LanguageModel(nn.Module):
     ``source`` is ``embedded:<asset>``, a hub id or a folder. The base keeps its own dtype (``auto``: bf16
     where the machine multiplies it, else float32); everything trainable is float32. ``lora=None`` leaves
     the decoder as it is. ``template`` is guessed from the tokenizer when None. ``attention`` names an
-    implementation of transformers (auto: sdpa on a GPU, eager on a CPU).
+    implementation of transformers (auto: sdpa on a GPU, eager on a CPU). With ``quantization`` the linear
+    layers of the base are kept in 4 bits (see ``four_bit.py``) and ``auto`` is bf16 everywhere.
     """
+
+    quantization: Literal["nf4"] | None = None
 
     def __init__(
         self,
@@ -55,10 +59,13 @@ class LanguageModel(nn.Module):
         template: TemplateName | None = None,
         gradient_checkpointing: bool = False,
         attention: str = "auto",
+        quantization: Literal["nf4"] | None = None,
     ) -> None:
         super().__init__()
-        chosen = _auto_dtype() if dtype == "auto" else getattr(torch, dtype)
-        base, tokenizer = _load(source, chosen, _attention() if attention == "auto" else attention)
+        self.quantization = quantization
+        chosen = _auto_dtype(quantization) if dtype == "auto" else getattr(torch, dtype)
+        options = {"dtype": chosen, "attn_implementation": _attention() if attention == "auto" else attention}
+        base, tokenizer = _load(source, options, quantization)
         self._build(base, tokenizer, lora, template, gradient_checkpointing)
 
     def _build(
@@ -84,7 +91,7 @@ class LanguageModel(nn.Module):
     @property
     def fingerprint(self) -> str:
         """sha256 over the frozen base, rounded to bf16 so that it does not depend on the dtype in use: its
-        weights, what else decides how they are used, and the tokenizer."""
+        weights (of those in 4 bits the codes), what else decides how they are used, and the tokenizer."""
         if self._fingerprint is None:
             config = [getattr(self.base.config, name, None) for name in _DECISIVE]
             words = sorted(self.tokenizer.get_vocab().items())
@@ -96,7 +103,7 @@ class LanguageModel(nn.Module):
             for name, parameter in self.base.named_parameters():
                 if LORA_MARK not in name:
                     digest.update(name.replace(".base_layer", "").encode())
-                    digest.update(parameter.bfloat16().view(torch.uint8).cpu().numpy())
+                    digest.update(frozen_bits(parameter).cpu().numpy().data)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
@@ -270,13 +277,16 @@ def checkpoint_blocks(base: Any) -> None:
     base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
-def _load(source: str, dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
+def _load(source: str, options: dict[str, Any], quantization: str | None) -> tuple[Any, Any]:
     path: str | Path = asset(source.removeprefix(EMBEDDED)) if source.startswith(EMBEDDED) else source
-    options = {"dtype": dtype, "attn_implementation": attention}
     try:
         if weightless():
             return _unread(path, options)
-        return AutoModelForCausalLM.from_pretrained(path, **options), AutoTokenizer.from_pretrained(path)
+        if quantization:
+            options |= four_bit_options(options["dtype"])
+        base = AutoModelForCausalLM.from_pretrained(path, **options)
+        keep_as_loaded(base)
+        return base, AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"cannot load the language model {source!r}: {str(error).splitlines()[0]} Give an embedded "
@@ -299,7 +309,9 @@ def _attention() -> str:
     return "sdpa" if torch.cuda.is_available() or weightless() else "eager"
 
 
-def _auto_dtype() -> torch.dtype:
+def _auto_dtype(quantization: str | None) -> torch.dtype:
+    if quantization:
+        return torch.bfloat16  # what is quantised must not depend on the machine
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported()
     else:

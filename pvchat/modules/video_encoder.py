@@ -7,6 +7,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from pvchat.errors import UserError
 from pvchat.modules.encoder import Encoder
 
 
@@ -29,3 +30,11 @@ class VideoEncoder(Encoder):
     @abstractmethod
     def finish(self, tokens: Tensor) -> Tensor:
         """Tokens (N, L, D) from ``embed`` -> visual tokens (N, L, D)."""
+
+    def check(self, video: Tensor) -> None:
+        """Raise UserError unless ``video`` is what ``embed`` takes."""
+        if video.ndim != 5 or video.shape[1] < 1 or video.shape[2:] != (3, self.image_px, self.image_px):
+            raise UserError(
+                f"the encoder takes videos (N, T, 3, {self.image_px}, {self.image_px}): got "
+                f"{tuple(video.shape)}. Cut the frames into views of that size."
+            )

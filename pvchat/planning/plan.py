@@ -16,7 +16,8 @@ from pvchat.training import PersonalizedVideoChat
 
 WORDS = (20, 30)  # of a question and of its answer
 NF4_BITS = 4.127  # a weight in bitsandbytes' NF4: 4 bits, and scales quantised twice (Dettmers et al. 2023)
-WITH, WITHOUT, FOUR_BIT = "checkpointing", "no checkpointing", "checkpointing, 4-bit language model"
+WITH, WITHOUT = "checkpointing", "no checkpointing"
+FOUR_BIT = ", 4-bit language model"
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,26 @@ def make_plan(
     }
     steps: dict[tuple[StageName, str], StepCost] = {}
     configured = _configured(model)
+    quantised = [configured] if model.chat.language_model.quantization else []
     with without_data(model):
         for name, stage in both.items():
             batch = example_batch(model, stage, size=batch_size, num_frames=num_frames, words=WORDS)
             for setting in dict.fromkeys((configured, WITH, WITHOUT)):
                 with _checkpointing(model, setting):
                     steps[name, setting] = simulate_step(model, stage, batch, autocast=autocast)
-            steps[name, FOUR_BIT] = _in_four_bits(model, steps[name, WITH])
+            for setting in dict.fromkeys((*quantised, WITH)):
+                steps[name, setting + FOUR_BIT] = in_four_bits(model, steps[name, setting])
         reading = clip_flops(model, num_frames)
     moving = sum(_count(p) for p in groups.values())
     adapted = sum(v.numel() for v in model.trainable_state().values())
     return Plan(
-        _parts(model, groups), trained, steps, configured, reading, 2 * adapted, 4 * adapted + 8 * moving
+        _parts(model, groups),
+        trained,
+        steps,
+        configured + FOUR_BIT * len(quantised),
+        reading,
+        2 * adapted,
+        4 * adapted + 8 * moving,
     )
 
 
@@ -107,7 +116,7 @@ def _checkpointing(model: PersonalizedVideoChat, setting: str) -> Iterator[None]
         module.gradient_checkpointing = value
 
 
-def _in_four_bits(model: PersonalizedVideoChat, cost: StepCost) -> StepCost:
+def in_four_bits(model: PersonalizedVideoChat, cost: StepCost) -> StepCost:
     """Frozen linear layers but the head in NF4; the largest is unpacked while it is used."""
     trained = {id(p) for group in model.chat.parameter_groups().values() for p in group}
     head = {id(p) for p in model.chat.language_model.base.get_output_embeddings().parameters()}

@@ -1,9 +1,14 @@
 """What is said of a device and of the first steps on it; the GPU's own numbers need one."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from tiny import ROOT
+from tiny_checkpoint import make_checkpoint
 
+from pvchat.doctor import rented_gpu
 from pvchat.doctor.rented_gpu import device_report, first_steps
 from pvchat.errors import UserError
 from pvchat.losses import HeadActivation
@@ -16,6 +21,15 @@ def test_a_few_steps_of_each_stage() -> None:
     assert image.startswith("image stage: loss ")
     assert video.startswith("video stage: loss ")
     assert "GB planned" in video
+
+
+def test_a_4_bit_language_model_is_planned_in_4_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bitsandbytes", reason="needs pip install 'pvchat[4bit]'")
+    monkeypatch.setenv("PVCHAT_CHECKPOINT", str(make_checkpoint(tmp_path)))
+    monkeypatch.setattr(rented_gpu, "in_four_bits", lambda model, cost: replace(cost, weights=7_000_000_000))
+    files = ("experiments/pvchat.yaml", "experiments/pvchat/four_bit.yaml", "tests/tiny_pvchat.yaml")
+    args = [word for file in files for word in ("-c", str(ROOT / file))]
+    assert all("7.00 GB planned" in told for told in first_steps(args, torch.device("cpu"), steps=1))
 
 
 def test_what_is_not_finite_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

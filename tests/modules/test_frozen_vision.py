@@ -13,6 +13,10 @@ from transformers import (
     Dinov2Model,
     DINOv3ViTConfig,
     DINOv3ViTModel,
+    Siglip2VisionConfig,
+    Siglip2VisionModel,
+    SiglipConfig,
+    SiglipModel,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
@@ -94,6 +98,29 @@ def test_transformers(kind: str, tmp_path: Path) -> None:
     check(encoder, pooled(whole[:, -16:], 2), shown)
     assert encoder.width == 32
     assert TransformersVision(source=source, grid=4).fingerprint != encoder.fingerprint
+
+
+def test_siglip_2_is_the_vision_half_of_two(tmp_path: Path) -> None:
+    """The published folders of a fixed size hold text and vision, and are of type siglip."""
+    source = saved("siglip", tmp_path)  # for its processor
+    halves = SMALL | {"vocab_size": 9, "max_position_embeddings": 8}
+    whole = SiglipModel(SiglipConfig(text_config=halves, vision_config=SMALL)).eval()
+    whole.save_pretrained(tmp_path)
+    encoder, shown = TransformersVision(source=source, grid=4), frames()
+    pixels = (shown / 255 - encoder.mean) / encoder.std
+    with torch.no_grad():
+        check(encoder, whole.vision_model(pixel_values=pixels).last_hidden_state, shown)
+    assert not any("text" in name for name, _ in encoder.named_parameters())
+
+
+def test_naflex_is_refused(tmp_path: Path) -> None:
+    source = saved("siglip", tmp_path)
+    sizes = {name: value for name, value in SMALL.items() if name != "image_size"}
+    Siglip2VisionModel(Siglip2VisionConfig(**sizes, num_patches=16)).save_pretrained(tmp_path)
+    with pytest.raises(
+        UserError, match=r"must read squares of one size: .* \(siglip2_vision_model\) does not"
+    ):
+        TransformersVision(source=source)
 
 
 def test_it_takes_the_place_of_any_encoder(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from tiny import ROOT, make_corpus
+from tiny_checkpoint import make_checkpoint
 
 from pvchat.cli import main
 
-DEBUG, PAPER = (str(ROOT / "experiments" / name) for name in ("debug.yaml", "pvchat.yaml"))
+DEBUG, PAPER, FOUR_BIT = (
+    str(ROOT / "experiments" / name) for name in ("debug.yaml", "pvchat.yaml", "pvchat/four_bit.yaml")
+)
 
 
 def test_a_plan_needs_neither_corpus_nor_checkpoint_and_writes_nothing(
@@ -62,6 +65,27 @@ def test_refusals(args: list[str], said: str, capsys: pytest.CaptureFixture[str]
         status = int(str(end.code))
     assert status == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_4_bit_language_model_is_planned_as_configured_and_beside_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without bitsandbytes, and with as many parameters."""
+    monkeypatch.setenv("PVCHAT_CHECKPOINT", str(make_checkpoint(tmp_path)))
+    small = ["-c", str(ROOT / "tests" / "tiny_pvchat.yaml")]
+    assert main(["plan", "-c", PAPER, *small]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr("pvchat.modules.four_bit.is_bitsandbytes_available", lambda: False)
+    assert main(["plan", "-c", PAPER, "-c", FOUR_BIT, *small]) == 0
+    packed = capsys.readouterr().out
+    setting = "checkpointing, 4-bit language model"
+    assert f"video, {setting} (as configured)" in packed
+    assert "video, checkpointing (as configured)" in whole
+    assert "image, no checkpointing " in packed
+    lines = [
+        next(line for line in told.splitlines() if "language model  " in line) for told in (whole, packed)
+    ]
+    assert lines[0] == lines[1]
 
 
 @pytest.mark.slow
