@@ -1,7 +1,11 @@
 """``pvchat fit|validate|test|predict``: LightningCLI over the signatures, one run folder for each run."""
 
-import logging
 import sys
+
+if __name__ == "__main__":  # started as a script: statistics.py beside this file would hide Python's own
+    sys.path[0] = __file__.rpartition("pvchat")[0] or "."
+
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields

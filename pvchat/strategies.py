@@ -1,4 +1,4 @@
-"""Training on several devices: ``--trainer.strategy ddp`` (a copy each) or ``fsdp`` (a part of the weights each)."""
+"""Training on several devices: ``--trainer.strategy ddp`` (a copy on each) or ``fsdp`` (a part on each)."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ NAMES = ("auto", "ddp", "ddp_find_unused_parameters_true", "fsdp")
 
 
 class FullySharded(DDPStrategy):
-    """Each process keeps a part of every weight, its gradient and its optimizer state, and gathers the whole of
-    one block while that runs: the second FSDP of torch, ``fully_shard``.
+    """Each process keeps a part of every weight, its gradient and its optimizer state, and gathers the whole
+    of one block while that runs: the second FSDP of torch, ``fully_shard``.
 
     A unit is a block of the language model or a late block of the encoder; what is left, the Q-former, token
     rows and embeddings, is one more. Weights keep their own type (frozen ones bf16, trained ones float32, in
@@ -58,7 +58,7 @@ class FullySharded(DDPStrategy):
         return whole(module.kept_state())
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        state = super().optimizer_state(optimizer)
+        state: dict[str, Any] = super().optimizer_state(optimizer)
         return state | {"state": {n: whole(values) for n, values in state["state"].items()}}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
@@ -97,14 +97,14 @@ def blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def whole(state: Mapping[str, Any]) -> dict[str, Any]:
-    """``state`` with gathered tensors, on the CPU of the first process and empty elsewhere; to be called by all
-    processes."""
+    """``state`` with gathered tensors, on the CPU of the first process and empty elsewhere; to be called by
+    all of them."""
     pairs = sorted(state.items())  # in the same order everywhere: sets of names have none
     return {name: _whole(value) if isinstance(value, DTensor) else value for name, value in pairs}
 
 
-def _whole(value: DTensor) -> Tensor:
-    full = value.detach().full_tensor()
+def _whole(value: Any) -> Tensor:
+    full: Tensor = value.detach().full_tensor()
     return full.cpu() if dist.get_rank() == 0 else full.new_empty(0, device="cpu")
 
 
@@ -117,8 +117,8 @@ def part_like(value: Any, parameter: Tensor) -> Any:
 
 
 def register_ddp() -> None:
-    """Let ``ddp``, which Lightning also takes for ``auto``, look for parameters without gradient: stages freeze
-    groups after the model is wrapped, and a gradient that never comes would be waited for."""
+    """Let ``ddp``, which Lightning also takes for ``auto``, look for parameters without gradient: stages
+    freeze groups after the model is wrapped, and a gradient that never comes would be waited for."""
     StrategyRegistry.register("ddp", DDPStrategy, override=True, find_unused_parameters=True)
 
 
