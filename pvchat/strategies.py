@@ -29,8 +29,8 @@ class FullySharded(DDPStrategy):
     rows and embeddings, is one more. Weights keep their own type (frozen ones bf16, trained ones float32, in
     one unit) and so do gradients; autocast chooses that of the computation. The frozen trunk of the encoder
     stays whole in each process, since each extracts features of other clips at other times. Checkpoints are
-    those of one process. The FSDP of ``lightning.pytorch.strategies.FSDPStrategy`` flattens a unit into one
-    tensor, which needs one type and the same frozen parameters from start to end: here neither holds."""
+    those of one process. Lightning's FSDPStrategy flattens a unit into one tensor, which has to be of one
+    type: here frozen weights and adapters of one block are not."""
 
     def configure_ddp(self) -> None:
         """Nothing to wrap: blocks were sharded in place."""
