@@ -1,7 +1,11 @@
 """``pvchat fit|validate|test|predict``: LightningCLI over the signatures, one run folder for each run."""
 
-import logging
 import sys
+
+if __name__ == "__main__":  # started as a script: statistics.py beside this file would hide Python's own
+    sys.path[0] = __file__.rpartition("pvchat")[0] or "."
+
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
@@ -33,6 +37,7 @@ from pvchat.loggers import LoggerName, make_logger
 from pvchat.reporting.summary import summary
 from pvchat.runs import ADAPTER, ANSWERS, find_run, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
+from pvchat.strategies import check_strategy, launched, register_ddp, resolve
 from pvchat.training import LearningRates, PersonalizedVideoChat
 from pvchat.usage import explain, user_error
 
@@ -44,6 +49,7 @@ NO_NEWS = (
     "LeafSpec",
     "gradient_checkpointing_enable",  # its successor is not in every transformers 5
     "number of training batches",
+    "FSDP2-wrapped module .FSDPVideoChat. returned a view",  # nothing changes it in place
     "predict returned None",  # the run folder has the answers
 )
 
@@ -105,6 +111,7 @@ class PVChatCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         check_groups(config.stages, [field.name for field in fields(LearningRates)])
+        check_strategy(config.trainer)
         self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -125,6 +132,7 @@ class PVChatCLI(LightningCLI):
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
+        made.trainer.strategy = resolve(made.trainer.strategy)
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, MisconfigurationException) as error:
@@ -178,6 +186,7 @@ def run(args: Sequence[str], cli: type[PVChatCLI] | None = None) -> PVChatCLI:
     """Run one LightningCLI command, with another ``cli`` if given. Raises UserError, usage errors in one
     sentence."""
     quiet()
+    register_ddp()
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     try:
         return (cli or PVChatCLI)(
@@ -189,7 +198,7 @@ def run(args: Sequence[str], cli: type[PVChatCLI] | None = None) -> PVChatCLI:
             parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False},
             trainer_defaults={
                 "accelerator": "auto",
-                "devices": 1,
+                **launched(),
                 "gradient_clip_val": 1.0,
                 "reload_dataloaders_every_n_epochs": 1,
                 "num_sanity_val_steps": 0,

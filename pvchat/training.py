@@ -229,6 +229,11 @@ class PersonalizedVideoChat(L.LightningModule):
         state = self.state_dict()
         return {name: state[name] for name in self._adapted()}
 
+    def kept_state(self) -> dict[str, Tensor]:
+        """What a checkpoint to resume holds of ``state_dict``."""
+        state = self.state_dict()
+        return {name: state[name] for name in self._kept()}
+
     @property
     def base_fingerprint(self) -> str:
         """Names the frozen parts a checkpoint belongs to."""

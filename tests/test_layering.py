@@ -40,6 +40,7 @@ TIERS = {
         "loggers",
         "reporting",
         "runs",
+        "strategies",
         "training",
     },
     "commands": {

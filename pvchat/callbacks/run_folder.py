@@ -23,6 +23,7 @@ from pvchat.runs import (
     write_jsonl,
     write_text,
 )
+from pvchat.strategies import whole
 from pvchat.training import PersonalizedVideoChat
 
 
@@ -70,10 +71,11 @@ class RunFolder(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         self._begin(trainer, pl_module)  # a run that was resumed with no step left has not begun
+        state = whole(pl_module.trainable_state())
         if trainer.is_global_zero:
             save_adapter(
                 self.path / ADAPTER,
-                pl_module.trainable_state(),
+                state,
                 {
                     "subjects": list(pl_module.chat.registry.names),
                     "base_fingerprint": pl_module.base_fingerprint,
