@@ -12,6 +12,7 @@ from torch import Tensor
 from pvchat.errors import UserError
 from pvchat.modules.published.checkpoint_folders import FILES, LANGUAGE_MODEL, RECORD, Source, check_shapes
 from pvchat.modules.published.key_table import BASE, NAME, PublishedKey, key_table, mistral_config
+from pvchat.modules.published.released_names import released
 from pvchat.modules.published.shards import (
     SHARD_BYTES,
     Planned,
@@ -54,8 +55,9 @@ def export(
 ) -> list[str]:
     """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place.
 
-    What has no place there (routers, personal queries, token rows) goes into EXTRA beside it, in the type it
-    has; its names are returned. Raises UserError if something trained has another shape than published."""
+    What has no place there goes into EXTRA beside it, in the type it has: routers and personal queries as
+    the released code names them, token rows and what else is ours under our names. Returns these names.
+    Raises UserError if something trained has another shape than published."""
     table = {key.published: key for key in key_table(source.sizes)}
     shapes = {key.ours: key.our_shape for key in table.values()}
     named = {name.removeprefix("chat.").replace(".base_layer", ""): value for name, value in trained.items()}
@@ -71,11 +73,11 @@ def export(
 
     plan = [Planned(name, _dtype(key), key.shape) for name, key in sorted(table.items())]
     write_folder(out, plan, read, shard_bytes=shard_bytes)
-    extra = sorted(named.keys() - shapes.keys())
+    extra = dict(released(name, named[name]) for name in sorted(named.keys() - shapes.keys()))
     if extra:
-        kept = [Planned(name, named[name].dtype, tuple(named[name].shape)) for name in extra]
-        write_file(out / EXTRA, kept, named.__getitem__)
-    return extra
+        kept = [Planned(name, value.dtype, tuple(value.shape)) for name, value in extra.items()]
+        write_file(out / EXTRA, kept, extra.__getitem__)
+    return sorted(extra)
 
 
 def _dtype(key: PublishedKey) -> torch.dtype:
