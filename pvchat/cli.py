@@ -176,8 +176,8 @@ def _import_checkpoint(parser: argparse.ArgumentParser) -> None:
 def _export_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes the layout of the published checkpoint, so that its own code reads what was trained: the "
-        "checkpoint that training started from, with the weights of an adapter in their places. Routers, personal "
-        "queries and token rows, which it has no place for, go into pvchat_extra.safetensors (docs/data.md)."
+        "checkpoint that training started from, with the weights of an adapter in their places. Routers, "
+        "personal queries and token rows, which have none, go into pvchat_extra.safetensors (docs/data.md)."
     )
     _checkpoint(parser)
     parser.add_argument("--adapter", metavar="DIR", help="folder adapter/ of a run")

@@ -276,10 +276,14 @@ def _load(source: str, dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
     try:
         if weightless():
             return _unread(path, options)
-        return AutoModelForCausalLM.from_pretrained(path, **options), AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path)  # first: the weights take minutes
+        return AutoModelForCausalLM.from_pretrained(path, **options), tokenizer
     except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        if reason.startswith("Couldn't instantiate the backend tokenizer"):
+            reason = "it has no tokenizer."
         raise UserError(
-            f"cannot load the language model {source!r}: {str(error).splitlines()[0]} Give an embedded "
+            f"cannot load the language model {source!r}: {reason} Give an embedded "
             "asset, a hub id or a folder with config, safetensors and tokenizer."
         ) from error
 

@@ -43,9 +43,7 @@ def convert(source: Source, out: str | Path, *, shard_bytes: int = SHARD_BYTES) 
     folder = out / LANGUAGE_MODEL
     write_folder(folder, base, lambda name: source.read(BASE + name), shard_bytes=shard_bytes)
     write_json(folder / "config.json", mistral_config(source.sizes))
-    copied = [name for name in TOKENIZER if (source.folder / name).is_file()]
-    for name in copied:
-        shutil.copyfile(source.folder / name, folder / name)
+    copied = _copy_tokenizer(source, folder)
     write_json(out / RECORD, {"format": 1, "name": NAME, "sizes": asdict(source.sizes)})
     return copied
 
@@ -53,7 +51,8 @@ def convert(source: Source, out: str | Path, *, shard_bytes: int = SHARD_BYTES) 
 def export(
     source: Source, out: str | Path, trained: Mapping[str, Tensor], *, shard_bytes: int = SHARD_BYTES
 ) -> list[str]:
-    """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place.
+    """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place, and
+    the tokenizer if it is there.
 
     What has no place there goes into EXTRA beside it, in the type it has: routers and personal queries as
     the released code names them, token rows and what else is ours under our names. Returns these names.
@@ -73,11 +72,21 @@ def export(
 
     plan = [Planned(name, _dtype(key), key.shape) for name, key in sorted(table.items())]
     write_folder(out, plan, read, shard_bytes=shard_bytes)
+    _copy_tokenizer(source, out)
     extra = dict(released(name, named[name]) for name in sorted(named.keys() - shapes.keys()))
     if extra:
         kept = [Planned(name, value.dtype, tuple(value.shape)) for name, value in extra.items()]
         write_file(out / EXTRA, kept, extra.__getitem__)
     return sorted(extra)
+
+
+def _copy_tokenizer(source: Source, out: Path) -> list[str]:
+    """It is beside the shards as published, in the language model's folder as imported."""
+    found = [f / name for f in (source.folder, source.folder / LANGUAGE_MODEL) for name in TOKENIZER]
+    copied = [path for path in found if path.is_file()]
+    for path in copied:
+        shutil.copyfile(path, out / path.name)
+    return [path.name for path in copied]
 
 
 def _dtype(key: PublishedKey) -> torch.dtype:

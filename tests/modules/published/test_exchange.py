@@ -106,6 +106,8 @@ def test_transformers_loads_the_language_model(checkpoint: PublishedCheckpoint, 
     assert isinstance(model, MistralForCausalLM)
     assert model.dtype == torch.bfloat16
     assert (folder / "tokenizer.json").read_text() == "{}"
+    export(open_checkpoint(tmp_path / "out"), tmp_path / "back", {})
+    assert (tmp_path / "back" / "tokenizer.json").read_text() == "{}"
     for name, value in model.state_dict().items():
         assert torch.equal(value, checkpoint.read(f"language_model.base.{name}"))
 

@@ -1,4 +1,4 @@
-"""What is new has the names of the released code; for routers test_qformer_as_released.py computes by them."""
+"""What is new has the names of the released code; test_qformer_as_released.py computes by them."""
 
 from functools import partial
 
