@@ -282,6 +282,8 @@ def _load(source: str, dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
         reason = str(error).splitlines()[0]
         if reason.startswith("Couldn't instantiate the backend tokenizer"):
             reason = "it has no tokenizer."
+        elif reason.startswith("Repo id must"):
+            reason = "there is no such folder."
         raise UserError(
             f"cannot load the language model {source!r}: {reason} Give an embedded "
             "asset, a hub id or a folder with config, safetensors and tokenizer."
