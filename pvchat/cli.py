@@ -202,8 +202,11 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Does a little real work with each part, and says what to do about what fails. With -c FILE (and "
         "overrides) it also takes a few steps of each stage of that experiment: finite, how fast, and how "
-        "much memory against the plan."
+        "much memory against the plan. An imported checkpoint is compared with what was imported, tensor by "
+        "tensor, and its logits on a fixed clip with those that --store kept on another machine; none come "
+        "with pvchat, since the published weights were never seen here."
     )
+    parser.add_argument("--store", action="store_true", help="keep the logits beside the imported checkpoint")
     parser.add_argument("--gpu", action="store_true", help="look at the GPU too, run the experiment there")
     parser.set_defaults(module="pvchat.doctor.doctor_command", takes_more=True)
 

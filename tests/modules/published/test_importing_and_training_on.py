@@ -87,7 +87,6 @@ def test_only_what_is_trained_changes_from_command_to_command(
     assert extra["personal_query_tokens"].shape == (1, 4, SIZES.qformer_width)
 
     command("import-checkpoint", NAME, tmp_path / "trained-exported", "--out", second)
-    assert export("trained", second)[0].keys() == after.keys()  # what differs there is replaced
     again = fit("again", second, 0.0)
     for name, value in trained.items():
         place = name.removeprefix("chat.").replace(".base_layer", "")
