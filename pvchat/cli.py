@@ -176,7 +176,8 @@ def _import_checkpoint(parser: argparse.ArgumentParser) -> None:
 def _export_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes the layout of the published checkpoint, so that its own code reads what was trained: the "
-        "checkpoint that training started from, with the weights of an adapter in their places."
+        "checkpoint that training started from, with the weights of an adapter in their places. Routers, "
+        "personal queries and token rows, which have none, go into pvchat_extra.safetensors (docs/data.md)."
     )
     _checkpoint(parser)
     parser.add_argument("--adapter", metavar="DIR", help="folder adapter/ of a run")
@@ -207,8 +208,11 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Does a little real work with each part, and says what to do about what fails. With -c FILE (and "
         "overrides) it also takes a few steps of each stage of that experiment: finite, how fast, and how "
-        "much memory against the plan."
+        "much memory against the plan. An imported checkpoint is compared with what was imported, tensor by "
+        "tensor, and its logits on a fixed clip with those that --store kept on another machine; none come "
+        "with pvchat, since the published weights were never seen here."
     )
+    parser.add_argument("--store", action="store_true", help="keep the logits beside the imported checkpoint")
     parser.add_argument("--gpu", action="store_true", help="look at the GPU too, run the experiment there")
     parser.set_defaults(module="pvchat.doctor.doctor_command", takes_more=True)
 

@@ -37,6 +37,7 @@ SIZES = PublishedSizes(
     lm_vocabulary=264,
     lora_rank=2,
 )
+NUM_SHARDS = 4  # as published
 _SPECIAL = ("<unk>", "<s>", "</s>", "[INST]", "[/INST]")  # first as in Mistral-7B-Instruct-v0.3
 
 
@@ -44,16 +45,18 @@ def make_checkpoint(folder: Path) -> Path:
     """A folder as ``import-checkpoint`` writes it, below ``folder``; ``published`` is beside it."""
     published = folder / "published"
     published.mkdir(parents=True)
-    tensors = {
-        key.published: torch.arange(key.shape[1])[None]
-        if key.is_positions
-        else fill(key.published, torch.empty(key.shape)).bfloat16()
-        for key in key_table(SIZES)
-    }
-    shard = "model-00001-of-00001.safetensors"
-    save_file(tensors, published / shard, metadata={"format": "pt"})
-    size = sum(tensor.nbytes for tensor in tensors.values())
-    index = {"metadata": {"total_size": size}, "weight_map": dict.fromkeys(tensors, shard)}
+    table, places = key_table(SIZES), dict[str, str]()
+    for number in range(NUM_SHARDS):
+        shard = f"model-{number + 1:05}-of-{NUM_SHARDS:05}.safetensors"
+        tensors = {
+            key.published: torch.arange(key.shape[1])[None]
+            if key.is_positions
+            else fill(key.published, torch.empty(key.shape)).bfloat16()
+            for key in table[number::NUM_SHARDS]
+        }
+        save_file(tensors, published / shard, metadata={"format": "pt"})
+        places |= dict.fromkeys(tensors, shard)
+    index = {"metadata": {"total_size": sum(key.num_bytes for key in table)}, "weight_map": places}
     (published / INDEX).write_text(json.dumps(index))
     _save_tokenizer(published)
     convert(PublishedCheckpoint(published, sizes=SIZES), folder / "imported")

@@ -1,5 +1,6 @@
 """Fills the run folder: config, record of what the run was made of, metrics, predictions, adapter."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from lightning.pytorch.loggers import WandbLogger
 
 from pvchat.checkpoints import save_adapter
 from pvchat.metrics.functional.text import bleu_signature
+from pvchat.modules.published.digests import base_digest
+from pvchat.modules.published.key_table import published_name
 from pvchat.runs import (
     ADAPTER,
     ANSWERS,
@@ -79,6 +82,7 @@ class RunFolder(L.Callback):
                 {
                     "subjects": list(pl_module.chat.registry.names),
                     "base_fingerprint": pl_module.base_fingerprint,
+                    **_started_from(pl_module, state),
                 },
             )
             self._stamp(pl_module, fitted=_now())
@@ -105,6 +109,14 @@ class RunFolder(L.Callback):
 
     def _write(self, name: str, module: PersonalizedVideoChat) -> None:
         write_jsonl(self.path / name, (p.as_json() for p in module.predictions))
+
+
+def _started_from(module: PersonalizedVideoChat, trained: Iterable[str]) -> dict[str, str]:
+    """What names the imported checkpoint that training started from, for its export."""
+    source = module.chat.pretrained
+    if source is None or not source.digests:
+        return {}
+    return {"checkpoint": base_digest(source.digests, {published_name(name) for name in trained})}
 
 
 def _now() -> str:

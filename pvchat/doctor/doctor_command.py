@@ -11,6 +11,8 @@ from pvchat.errors import UserError
 
 def main(options: argparse.Namespace) -> None:
     """Run every check, also behind one that fails. Raises UserError when some did."""
+    if options.store and not options.more:
+        raise UserError("--store keeps the logits of an experiment's checkpoint: give it with -c FILE.")
     failed = [name for name, check in CHECKS.items() if not _passes(name, check)]
     if options.gpu or options.more:
         from pvchat.doctor.rented_gpu import device_report, first_steps
@@ -19,7 +21,7 @@ def main(options: argparse.Namespace) -> None:
         if not _passes("device", lambda: device_report(device)):
             failed.append("device")
         elif options.more:
-            steps = lambda: "\n".join(first_steps(options.more, device))  # noqa: E731
+            steps = lambda: "\n".join(first_steps(options.more, device, store=options.store))  # noqa: E731
             if not _passes("experiment", steps):
                 failed.append("experiment")
     if failed:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from pvchat.doctor.stored_logits import checkpoint_report
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
@@ -45,9 +46,12 @@ def device_report(device: torch.device) -> str:
     return f"{about.name}, {about.total_memory / 1e9:.0f} GB, {bf16}, {speed:.0f} TFLOP/s{share}"
 
 
-def first_steps(args: Sequence[str], device: torch.device, *, steps: int = 3) -> Iterator[str]:
-    """A few steps of each stage of the experiment in ``args``: finite losses and gradients, seconds, memory
-    against the plan. Raises UserError when something is not finite or needs more memory than planned."""
+def first_steps(
+    args: Sequence[str], device: torch.device, *, steps: int = 3, store: bool = False
+) -> Iterator[str]:
+    """The checkpoint that the experiment in ``args`` starts from, then a few steps of each of its stages:
+    finite losses and gradients, seconds, memory against the plan. Raises UserError when something is not
+    finite, needs more memory than planned, or the checkpoint is not what was imported and stored."""
     planned = _cli(args, PlanningCLI)
     data, precision = planned.datamodule, AUTOCAST[str(planned.config.fit.trainer.precision or "32-true")]
     stages: dict[StageName, Stage] = {"image": data.stages.image, "video": data.stages.video}
@@ -60,6 +64,8 @@ def first_steps(args: Sequence[str], device: torch.device, *, steps: int = 3) ->
             if planned.model.chat.language_model.quantization:
                 costs[name] = in_four_bits(planned.model, costs[name])
     model = _cli(args, BuildingCLI).model.to(device)
+    if found := checkpoint_report(model.chat, data.settings.num_frames, store=store):
+        yield found
     for name, stage in stages.items():
         yield _measure(model, name, stage, costs[name], sizes, device, precision, steps)
 

@@ -282,14 +282,20 @@ def _load(source: str, options: dict[str, Any], quantization: str | None) -> tup
     try:
         if weightless():
             return _unread(path, options)
+        tokenizer = AutoTokenizer.from_pretrained(path)  # first: the weights take minutes
         if quantization:
             options |= four_bit_options(options["dtype"])
         base = AutoModelForCausalLM.from_pretrained(path, **options)
         keep_as_loaded(base)
-        return base, AutoTokenizer.from_pretrained(path)
+        return base, tokenizer
     except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        if reason.startswith("Couldn't instantiate the backend tokenizer"):
+            reason = "it has no tokenizer."
+        elif reason.startswith("Repo id must"):
+            reason = "there is no such folder."
         raise UserError(
-            f"cannot load the language model {source!r}: {str(error).splitlines()[0]} Give an embedded "
+            f"cannot load the language model {source!r}: {reason} Give an embedded "
             "asset, a hub id or a folder with config, safetensors and tokenizer."
         ) from error
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pvchat.batch import Batch, Tokens, tokens_to
 from pvchat.modules.base_views import Views
 from pvchat.modules.language_model import LanguageModel
-from pvchat.modules.published.checkpoint_folders import open_checkpoint
+from pvchat.modules.published.checkpoint_folders import Source, open_checkpoint
 from pvchat.modules.published.filling import fill
 from pvchat.modules.qformer import QFormer
 from pvchat.prompts import IGNORE, Encoded, PromptBuilder, TemplateName, Turn
@@ -92,8 +92,10 @@ class VideoChat(nn.Module):
         self.yes_id, self.no_id = (
             language_model.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No")
         )
+        self.pretrained: Source | None = None
         if pretrained is not None:
-            fill(self, open_checkpoint(pretrained), parts=("bridge", "lora"))
+            self.pretrained = open_checkpoint(pretrained)
+            fill(self, self.pretrained, parts=("bridge", "lora"))
 
     def forward(self, batch: Batch, *, control: Control = "main") -> ChatOutput:
         """Logits of the answers of ``batch``, computed at supervised positions only."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pvchat.errors import UserError
 from pvchat.modules.published.key_table import BASE, Part, PublishedKey, PublishedSizes, Shape, key_table
-from pvchat.modules.published.shards import Stored, read_file, read_folder, some
+from pvchat.modules.published.shards import INDEX, Stored, read_file, read_folder, some
 from pvchat.modules.weightless import weightless
 
 LANGUAGE_MODEL, RECORD = "language_model", "import.json"
@@ -22,6 +22,8 @@ class Source(Protocol):
 
     folder: Path
     sizes: PublishedSizes
+    digests: Mapping[str, str]
+    """Of the tensors as they were imported, by our names; empty if it is not known."""
 
     def read(self, name: str) -> Tensor:
         """The tensor that we call ``name``, in memory of its own."""
@@ -32,13 +34,14 @@ class PublishedCheckpoint:
 
     def __init__(self, folder: str | Path, *, sizes: PublishedSizes | None = None) -> None:
         self.folder, self.sizes = Path(folder), sizes or PublishedSizes()
+        self.digests: Mapping[str, str] = {}
         table = key_table(self.sizes)
         self._stored = read_folder(folder)
         self._pieces: dict[str, list[PublishedKey]] = {}
         for key in sorted(table, key=lambda key: key.first_row):
             self._pieces.setdefault(key.ours, []).append(key)
         expected = {key.published: key.shape for key in table}
-        check_shapes(f"the checkpoint {folder}", shapes_of(self._stored), expected)
+        check_shapes(f"the checkpoint {folder}", shapes_of(self._stored), expected, advice="Get it again.")
         for key in table:
             kind = self._stored[key.published].dtype
             if (kind == "I64") != key.is_positions:
@@ -61,6 +64,7 @@ class ImportedCheckpoint:
         try:
             record = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
             self.sizes = PublishedSizes(**record["sizes"])
+            self.digests: Mapping[str, str] = dict(record.get("digests", {}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"cannot read {self.folder / RECORD}. Make the folder again with pvchat import-checkpoint."
@@ -71,7 +75,8 @@ class ImportedCheckpoint:
         base = read_folder(self.folder / LANGUAGE_MODEL)
         self._stored |= {BASE + name: stored for name, stored in base.items()}
         table = {key.ours: key.our_shape for key in key_table(self.sizes)}
-        check_shapes(f"the folder {folder}", shapes_of(self._stored), table)
+        advice = "Make it again with pvchat import-checkpoint."
+        check_shapes(f"the folder {folder}", shapes_of(self._stored), table, advice=advice)
 
     def read(self, name: str) -> Tensor:
         return self._stored[name].read()
@@ -82,6 +87,7 @@ class UnreadCheckpoint:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.digests: Mapping[str, str] = {}
         imported = (self.folder / RECORD).is_file()
         self.sizes = ImportedCheckpoint(folder).sizes if imported else PublishedSizes()
         self._shapes = {key.ours: key.our_shape for key in key_table(self.sizes)}
@@ -96,6 +102,15 @@ def open_checkpoint(folder: str | Path, *, sizes: PublishedSizes | None = None) 
         return UnreadCheckpoint(folder)
     if (Path(folder) / RECORD).is_file():
         return ImportedCheckpoint(folder)
+    if (Path(folder).parent / RECORD).is_file() and Path(folder).name == LANGUAGE_MODEL:
+        raise UserError(
+            f"{folder} is the language model of a checkpoint. Give the whole: {Path(folder).parent}."
+        )
+    if not (Path(folder) / INDEX).is_file():
+        raise UserError(
+            f"a checkpoint is a folder with {RECORD} (imported) or {INDEX} (published): {folder} has "
+            "none. See pvchat import-checkpoint --help."
+        )
     return PublishedCheckpoint(folder, sizes=sizes)
 
 
@@ -103,7 +118,9 @@ def shapes_of(stored: Mapping[str, Stored]) -> dict[str, Shape]:
     return {name: tensor.shape for name, tensor in stored.items()}
 
 
-def check_shapes(what: str, found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> None:
+def check_shapes(
+    what: str, found: Mapping[str, Shape], expected: Mapping[str, Shape], *, advice: str
+) -> None:
     """Raise UserError unless ``found`` has the names and shapes of ``expected``."""
     faults = {
         "missing": sorted(expected.keys() - found.keys()),
@@ -116,4 +133,4 @@ def check_shapes(what: str, found: Mapping[str, Shape], expected: Mapping[str, S
     }
     if any(faults.values()):
         listed = "; ".join(f"{len(n)} {fault}: {some(n)}" for fault, n in faults.items() if n)
-        raise UserError(f"{what} does not fit InternVideo2-Chat-8B-HD: {listed}.")
+        raise UserError(f"{what} does not fit InternVideo2-Chat-8B-HD: {listed}. {advice}")

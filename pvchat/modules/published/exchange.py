@@ -11,7 +11,16 @@ from torch import Tensor
 
 from pvchat.errors import UserError
 from pvchat.modules.published.checkpoint_folders import FILES, LANGUAGE_MODEL, RECORD, Source, check_shapes
-from pvchat.modules.published.key_table import BASE, NAME, PublishedKey, key_table, mistral_config
+from pvchat.modules.published.digests import check_base, digest
+from pvchat.modules.published.key_table import (
+    BASE,
+    NAME,
+    PublishedKey,
+    key_table,
+    mistral_config,
+    published_name,
+)
+from pvchat.modules.published.released_names import released
 from pvchat.modules.published.shards import (
     SHARD_BYTES,
     Planned,
@@ -36,31 +45,46 @@ def convert(source: Source, out: str | Path, *, shard_bytes: int = SHARD_BYTES) 
         for part in (*FILES, LANGUAGE_MODEL)
     }
     check_room(out, [tensor for tensors in plan.values() for tensor in tensors])
+    digests: dict[str, str] = {}
+
+    def read(name: str) -> Tensor:
+        value = source.read(name)
+        digests[name] = digest(value)
+        return value
+
     for part in FILES:
-        write_file(out / f"{part}.safetensors", plan[part], source.read)
+        write_file(out / f"{part}.safetensors", plan[part], read)
     base = [Planned(t.name.removeprefix(BASE), t.dtype, t.shape) for t in plan[LANGUAGE_MODEL]]
     folder = out / LANGUAGE_MODEL
-    write_folder(folder, base, lambda name: source.read(BASE + name), shard_bytes=shard_bytes)
+    write_folder(folder, base, lambda name: read(BASE + name), shard_bytes=shard_bytes)
     write_json(folder / "config.json", mistral_config(source.sizes))
-    copied = [name for name in TOKENIZER if (source.folder / name).is_file()]
-    for name in copied:
-        shutil.copyfile(source.folder / name, folder / name)
-    write_json(out / RECORD, {"format": 1, "name": NAME, "sizes": asdict(source.sizes)})
+    copied = _copy_tokenizer(source, folder)
+    write_json(out / RECORD, {"format": 1, "name": NAME, "sizes": asdict(source.sizes), "digests": digests})
     return copied
 
 
 def export(
-    source: Source, out: str | Path, trained: Mapping[str, Tensor], *, shard_bytes: int = SHARD_BYTES
+    source: Source,
+    out: str | Path,
+    trained: Mapping[str, Tensor],
+    *,
+    recorded: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
 ) -> list[str]:
-    """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place.
+    """Write the published layout, in bf16: ``source``, with what is ``trained`` (our names) in its place, and
+    the tokenizer if it is there.
 
-    What has no place there (routers, personal queries, token rows) goes into EXTRA beside it, in the type it
-    has; its names are returned. Raises UserError if something trained has another shape than published."""
+    What has no place there goes into EXTRA beside it, in the type it has: routers and personal queries as
+    the released code names them, token rows and what else is ours under our names. Returns these names.
+    ``recorded`` is the ``base_digest`` of the run. Raises UserError if something trained has another shape
+    than published, or ``source`` is not what the run started from."""
     table = {key.published: key for key in key_table(source.sizes)}
     shapes = {key.ours: key.our_shape for key in table.values()}
-    named = {name.removeprefix("chat.").replace(".base_layer", ""): value for name, value in trained.items()}
+    named = {published_name(name): value for name, value in trained.items()}
     ours = {name: tuple(value.shape) for name, value in named.items() if name in shapes}
-    check_shapes("what was trained", ours, {name: shapes[name] for name in ours})
+    expected = {name: shapes[name] for name in ours}
+    check_shapes("what was trained", ours, expected, advice="Give the checkpoint that it started from.")
+    check_base(source, ours, recorded)
     out = _fresh(out)
 
     def read(name: str) -> Tensor:
@@ -71,11 +95,21 @@ def export(
 
     plan = [Planned(name, _dtype(key), key.shape) for name, key in sorted(table.items())]
     write_folder(out, plan, read, shard_bytes=shard_bytes)
-    extra = sorted(named.keys() - shapes.keys())
+    _copy_tokenizer(source, out)
+    extra = dict(released(name, named[name]) for name in sorted(named.keys() - shapes.keys()))
     if extra:
-        kept = [Planned(name, named[name].dtype, tuple(named[name].shape)) for name in extra]
-        write_file(out / EXTRA, kept, named.__getitem__)
-    return extra
+        kept = [Planned(name, value.dtype, tuple(value.shape)) for name, value in extra.items()]
+        write_file(out / EXTRA, kept, extra.__getitem__)
+    return sorted(extra)
+
+
+def _copy_tokenizer(source: Source, out: Path) -> list[str]:
+    """It is beside the shards as published, in the language model's folder as imported."""
+    found = [f / name for f in (source.folder, source.folder / LANGUAGE_MODEL) for name in TOKENIZER]
+    copied = [path for path in found if path.is_file()]
+    for path in copied:
+        shutil.copyfile(path, out / path.name)
+    return [path.name for path in copied]
 
 
 def _dtype(key: PublishedKey) -> torch.dtype:

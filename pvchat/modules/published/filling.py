@@ -32,7 +32,8 @@ def fill(
         if key.part in parts and key.ours.startswith(prefix) and (reads_text or ".text_ffn" not in key.ours)
     }
     shapes = {name: tuple(state[place].shape) for name, place in places.items() if part_of(name) in parts}
-    check_shapes("the model", shapes, wanted)
+    advice = f"Take encoder, language model and pretrained from {source.folder} alike, with its sizes."
+    check_shapes("the model", shapes, wanted, advice=advice)
     for name in wanted:
         _put(module, places[name], source.read(name))
     return [place for name, place in places.items() if name not in wanted]

@@ -1,8 +1,11 @@
 """``pvchat import-checkpoint`` and ``pvchat export-checkpoint``: a published checkpoint, on screen."""
 
 import argparse
+import json
 import math
 from pathlib import Path
+
+from torch import Tensor
 
 from pvchat.errors import UserError
 from pvchat.modules.published.checkpoint_folders import Source, open_checkpoint
@@ -11,7 +14,7 @@ from pvchat.modules.published.key_table import NAME, PublishedSizes, key_table
 from pvchat.modules.published.shards import read_file, some
 
 CHECKPOINTS = {NAME: PublishedSizes()}
-ADAPTER = "adapter.safetensors"
+ADAPTER, ADAPTER_RECORD = "adapter.safetensors", "adapter.json"
 
 
 def main(options: argparse.Namespace) -> None:
@@ -49,11 +52,22 @@ def summary(source: Source) -> str:
 
 
 def _export(options: argparse.Namespace) -> None:
-    trained = {}
-    if options.adapter is not None:
-        stored = read_file(Path(options.adapter) / ADAPTER)
-        trained = {name: tensor.read() for name, tensor in stored.items()}
-    extra = export(open_checkpoint(options.path, sizes=CHECKPOINTS[options.name]), options.out, trained)
+    source = open_checkpoint(options.path, sizes=CHECKPOINTS[options.name])
+    trained, recorded = ({}, None) if options.adapter is None else _adapter(Path(options.adapter))
+    extra = export(source, options.out, trained, recorded=recorded)
     print(f"Written to {options.out}: {len(trained) - len(extra)} trained tensors in their places.")
     if extra:
         print(f"{len(extra)} have none there and are in {EXTRA}: {some(extra)}.")
+
+
+def _adapter(folder: Path) -> tuple[dict[str, Tensor], str | None]:
+    """What was trained, and what is recorded of the checkpoint that training started from."""
+    try:
+        record = json.loads((folder / ADAPTER_RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"an adapter is a folder with {ADAPTER} and {ADAPTER_RECORD}: cannot read those of {folder}. "
+            "Give RUN/adapter."
+        ) from error
+    stored = read_file(folder / ADAPTER)
+    return {name: tensor.read() for name, tensor in stored.items()}, record.get("checkpoint")

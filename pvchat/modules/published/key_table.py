@@ -80,6 +80,11 @@ def key_table(sizes: PublishedSizes | None = None) -> list[PublishedKey]:
     return [*_encoder(sizes), *_bridge(sizes), *_language_model(sizes), *_unused(sizes)]
 
 
+def published_name(parameter: str) -> str:
+    """Our name in the table of a ``parameter`` of the LightningModule."""
+    return parameter.removeprefix("chat.").replace(".base_layer", "")
+
+
 def part_of(ours: str) -> Part | None:
     """Which part a tensor of our model belongs to by its name; None for what is only ours."""
     if ours.startswith(ENCODER):

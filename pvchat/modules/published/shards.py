@@ -64,10 +64,15 @@ def read_folder(folder: str | Path) -> dict[str, Stored]:
         places: dict[str, str] = dict(index["weight_map"])
         total = index["metadata"]["total_size"]
         shards = sorted({Path(place).name for place in places.values()})
+        outside = sorted(place for place in set(places.values()) if Path(place).name != place)
     except OSError as error:
         raise UserError(f"a sharded checkpoint is a folder with {INDEX}: {folder} has none.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot read {folder / INDEX}: it is damaged. Download it again.") from error
+    if outside:
+        raise UserError(
+            f"an index names files beside it: {folder / INDEX} names {some(outside)}. Get it again."
+        )
     if absent := [name for name in shards if not (folder / name).is_file()]:
         raise UserError(f"{len(absent)} of {len(shards)} shards are missing in {folder}: {some(absent)}.")
     stored: dict[str, Stored] = {}

@@ -101,3 +101,11 @@ def test_an_imported_folder_is_checked_too(published: Path, sizes: PublishedSize
     (out / "import.json").write_text("{}")
     with pytest.raises(UserError, match=r"cannot read .*import.json\. Make the folder again"):
         open_checkpoint(out)
+
+
+def test_a_folder_of_another_kind_is_named(published: Path, sizes: PublishedSizes, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"import\.json \(imported\) or .* has none\. See pvchat import-ch"):
+        open_checkpoint(tmp_path)
+    convert(PublishedCheckpoint(published, sizes=sizes), tmp_path / "imported")
+    with pytest.raises(UserError, match=r"language model of a checkpoint\. Give the whole: .*imported\."):
+        open_checkpoint(tmp_path / "imported" / "language_model")

@@ -17,6 +17,7 @@ from pvchat.modules.published.checkpoint_folders import PublishedCheckpoint, Sou
 from pvchat.modules.published.exchange import EXTRA, convert, export
 from pvchat.modules.published.filling import fill
 from pvchat.modules.published.key_table import PublishedSizes, mistral_config
+from pvchat.modules.published.released_names import released
 from pvchat.modules.published.shards import INDEX
 
 
@@ -74,9 +75,12 @@ def test_only_what_was_trained_changes(
     assert changed <= expected
     # softmax does not see the biases of keys: their gradient is 0
     assert all(name.endswith("key.bias") for name in expected - changed)
-    assert extra == sorted(n for n in trained if ".router." in n or "personal_query" in n)
+    ours = {n for n in trained if ".router." in n or "personal_query" in n}
     kept = load_file(tmp_path / "out" / EXTRA)
-    assert all(torch.equal(kept[name], trained[name]) for name in extra)
+    assert kept.keys() == set(extra)
+    expected_extra = dict(released(n, trained[n]) for n in ours)
+    assert all(torch.equal(kept[name], value) for name, value in expected_extra.items())
+    assert len(extra) == len(ours)
 
     again = chat()
     fill(
@@ -85,7 +89,7 @@ def test_only_what_was_trained_changes(
         parts=("encoder", "bridge", "lora"),
     )
     state = again.state_dict()
-    for name in trained.keys() - set(extra):
+    for name in trained.keys() - ours:
         assert torch.equal(state[name], trained[name].bfloat16().float())
 
 
@@ -102,6 +106,8 @@ def test_transformers_loads_the_language_model(checkpoint: PublishedCheckpoint, 
     assert isinstance(model, MistralForCausalLM)
     assert model.dtype == torch.bfloat16
     assert (folder / "tokenizer.json").read_text() == "{}"
+    export(open_checkpoint(tmp_path / "out"), tmp_path / "back", {})
+    assert (tmp_path / "back" / "tokenizer.json").read_text() == "{}"
     for name, value in model.state_dict().items():
         assert torch.equal(value, checkpoint.read(f"language_model.base.{name}"))
 

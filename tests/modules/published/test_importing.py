@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pvchat import cli
 from pvchat.modules.published import importing
 from pvchat.modules.published.checkpoint_folders import open_checkpoint
+from pvchat.modules.published.digests import base_digest
 from pvchat.modules.published.key_table import NAME, PublishedSizes, key_table
 
 
@@ -43,6 +44,7 @@ def test_converts_and_writes_back(
     adapter.mkdir()
     trained = {"chat.project_up.bias": torch.full((16,), 3.0), "chat.presence_head.bias": torch.ones(1)}
     save_file(trained, adapter / "adapter.safetensors")
+    (adapter / "adapter.json").write_text("{}")
     command = ["export-checkpoint", NAME, str(imported), "--adapter", str(adapter), "--out", str(out)]
     assert cli.main(command) == 0
     shown = capsys.readouterr().out
@@ -64,6 +66,38 @@ def test_refusals(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert error.startswith("pvchat: error: 1 of 3 shards are missing")
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_is_exported_onto_what_it_started_from(
+    published: Path, tmp_path: Path, sizes: PublishedSizes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Imported or as published; other weights of the same shapes are refused before anything is written."""
+    imported, adapter = tmp_path / "imported", tmp_path / "adapter"
+    assert cli.main(["import-checkpoint", NAME, str(published), "--out", str(imported)]) == 0
+    recorded = base_digest(open_checkpoint(imported).digests, {"project_up.bias"})
+    adapter.mkdir()
+    save_file({"chat.project_up.bias": torch.ones(16)}, adapter / "adapter.safetensors")
+    (adapter / "adapter.json").write_text(json.dumps({"checkpoint": recorded}))
+
+    def export(checkpoint: Path, name: str, folder: Path = adapter) -> int:
+        out = str(tmp_path / name)
+        return cli.main(["export-checkpoint", NAME, str(checkpoint), "--adapter", str(folder), "--out", out])
+
+    assert export(imported, "one") == export(published, "two") == 0
+    assert export(tmp_path / "one", "three") == 0  # differs in what is replaced alone
+    path = next(published.glob("*00002*"))
+    tensors = load_file(path)
+    name = next(n for n in tensors if n.startswith("vision_encoder.") and n.endswith("qkv.weight"))
+    tensors[name].view(torch.int16)[0, 0] ^= 1  # the last bit of one weight
+    save_file(tensors, path)
+    capsys.readouterr()
+    assert export(published, "four") == 2
+    assert "exported onto the checkpoint it started from: " in (told := capsys.readouterr().err)
+    assert len(told.splitlines()) == 1
+    assert not (tmp_path / "four").exists()
+    assert export(published, "four", tmp_path) == 2
+    assert "an adapter is a folder with adapter.safetensors and adapter.json" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -125,6 +125,15 @@ def test_a_missing_index_or_shard(published: Path, tmp_path: Path) -> None:
         read_folder(published)
 
 
+@pytest.mark.parametrize("place", ["../{}", "sub/{}", "/tmp/{}"])
+def test_an_index_that_names_files_elsewhere(published: Path, place: str) -> None:
+    index = json.loads((published / INDEX).read_text())
+    index["weight_map"] = {n: place.format(f) for n, f in index["weight_map"].items()}
+    (published / INDEX).write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"names files beside it: .* names .*model-00001-of-00003"):
+        read_folder(published)
+
+
 @pytest.mark.parametrize(
     "index", ["{", "[]", "{}", '{"weight_map": {"a": 3}, "metadata": {"total_size": 1}}']
 )
