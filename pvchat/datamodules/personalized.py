@@ -170,6 +170,16 @@ class PersonalizedDataModule(LightningDataModule):
         """Training batches of one process in all stages."""
         return sum(self.steps_per_epoch(epoch) for epoch in range(self.stages.epochs))
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Questions in each training batch of ``epoch``, as many in every process but for the last one."""
+        return [len(batch) for batch in self._batches(epoch)]
+
+    def polarities(self, split: Split) -> set[str]:
+        """Answers to the existence questions of ``split``: yes, no, both or none."""
+        if not self._has(split):
+            return set()
+        return {e.polarity for _, e in self._examples((split,)) if e.polarity is not None}
+
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
         """All questions of the validation clips; no loader where there are none."""
         return self._loader(self._examples(("validation",))) if self._has("validation") else []
