@@ -17,7 +17,7 @@ RECOMPILED = 64  # kinds of blocks, each frozen or not, with gradient or not; to
 
 def compile_blocks(chat: VideoChat, compiler: Compiler) -> None:
     """Compile the late encoder blocks, the layers of the Q-former and of the language model, each on its own
-    and in place: a kind of block is compiled once, names of weights stay, sizes of batches and texts may vary.
+    and in place: a kind of block is compiled once, names of weights stay, sizes of batches and texts vary.
 
     Works with gradient checkpointing, and when parameters are frozen or unfrozen later. Raises UserError
     where ``inductor``, which writes C++, has no compiler for it."""
@@ -41,6 +41,6 @@ def _check_compiler() -> None:
     name = os.environ.get("CXX", usual)
     if shutil.which(name) is None:
         raise UserError(
-            f"--compile needs a C++ compiler: got none ({name} is not on PATH). Install one, name it in $CXX, "
-            "or leave out --compile."
+            f"--compile needs a C++ compiler: got none ({name} is not on PATH). Install one, name it in "
+            "$CXX, or leave out --compile."
         )

@@ -93,8 +93,8 @@ def test_gradients_are_those_of_eager_in_both_stages(corpus: Path, checkpointing
 
 @pytest.mark.slow
 def test_losses_are_those_of_eager_over_both_stages(corpus: Path, tmp_path: Path) -> None:
-    """Within 2 %: Adam makes steps of gradients that are but rounding, which then lead apart. Either continues
-    the other's checkpoint."""
+    """Within 2 %: Adam makes steps of gradients that are but rounding, which then lead apart. Either
+    continues the other's checkpoint."""
     runs, trainers = {}, {}
     for compiled in (False, True):
         model, losses = module(compiled=compiled), Losses()
