@@ -9,7 +9,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from pvchat.batch import Batch, Example, Features, stack_features
 from pvchat.checkpoints import load_adapter, read_checkpoint
-from pvchat.datamodules.clip_store import DecodeSettings
+from pvchat.datamodules.decoding import DecodeSettings
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.modules.video_chat import VideoChat

@@ -295,16 +295,16 @@ def test_each_group_has_its_own_learning_rate(tiny_corpus: Path) -> None:
 
 def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Released bug 13: the released code decodes the clip again for each of its questions."""
-    from pvchat.datamodules import clip_store
+    from pvchat.datamodules import decoding
 
     decoded: list[str] = []
-    decode = clip_store.decode
+    decode = decoding.decode
 
     def counted(path: Path, **settings: Any) -> Any:
         decoded.append(path.name)
         return decode(path, **settings)
 
-    monkeypatch.setattr(clip_store, "decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     corpus = make_corpus(tmp_path, clips={"train": 4, "test": 2})
     for n in range(2):
         module = make_module(controls=("main", "face_blanked"), generate=(), warmup_steps=n)

@@ -29,6 +29,7 @@ class Losses(L.Callback):
 
 
 def module(*, compiled: bool, checkpointing: bool = True) -> PersonalizedVideoChat:
+    torch.manual_seed(0)
     lora = LoRA(rank=8, alpha=16)
     decoder = RandomLanguageModel(width=64, num_layers=2, lora=lora, gradient_checkpointing=checkpointing)
     found = make_module(PEOPLE, chat={"language_model": decoder})
