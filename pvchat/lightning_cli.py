@@ -33,6 +33,7 @@ from pvchat.errors import UserError
 from pvchat.loading import Weights, load_weights
 from pvchat.loggers import LoggerName, make_logger
 from pvchat.modules.compilation import Compiler, compile_blocks
+from pvchat.planning.memory_check import check_memory
 from pvchat.reporting.summary import summary
 from pvchat.runs import ANSWERS, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
@@ -73,6 +74,7 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
         parser.add_argument("--run_dir", type=str | None, default=None, help="Use this run folder.")
         parser.add_argument("--logger", type=LoggerName, default="csv", help="Where metrics are logged.")
+        parser.add_argument("--check_memory", type=bool, default=True, help="Refuse what cannot fit.")
         parser.add_argument(
             "--compile",
             type=bool | Compiler,
@@ -119,6 +121,8 @@ class PVChatCLI(LightningCLI):
         self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
+        if self.subcommand == "fit" and config.check_memory and _is_first_process():
+            check_memory(config)
         run_dir = Path(config.run_dir or Path(config.runs) / config.name)
         if _is_first_process():  # the other processes write nothing
             run_dir = open_run(run_dir) if config.run_dir else new_run(config.runs, config.name)
