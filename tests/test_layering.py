@@ -48,6 +48,7 @@ TIERS = {
         "cli",
         "doctor",
         "lightning_cli",
+        "lr_find",
         "planning",
         "quickstart",
     },

@@ -51,8 +51,8 @@ def check_memory(config: Namespace) -> None:
         )
     if needed > size:
         print(
-            f"A step needs {needed / GB:.1f} GB by the plan, the GPU has {size / GB:.1f} GB: it will probably "
-            "run out of memory. Lower data.batch_size, or turn gradient checkpointing on.",
+            f"A step needs {needed / GB:.1f} GB by the plan, the GPU has {size / GB:.1f} GB: it will "
+            "probably run out of memory. Lower data.batch_size, or turn gradient checkpointing on.",
             file=sys.stderr,
         )
 
