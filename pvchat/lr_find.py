@@ -22,12 +22,13 @@ from pvchat.stages import StageName
 from pvchat.training import LearningRates
 
 SMOOTHING, DIVERGED = 0.9, 3.0  # of the mean; of the best loss
+LOSS = "train/language_modeling"  # lambda moves the routing losses, whatever the rates are
 SKIPPED = 5  # points at either end of the curve that no suggestion is made of
 
 
 class RangeTest(L.Callback):
     """Multiplies the rates of all groups by a factor that grows from ``least`` to ``most`` in ``steps``; ends
-    when the smoothed loss is ``DIVERGED`` times its best. ``points`` are (factor, loss, smoothed loss)."""
+    when the smoothed loss of answers is ``DIVERGED`` times its best. ``points`` are (factor, loss, smoothed)."""
 
     def __init__(self, rates: LearningRates, *, least: float, most: float, steps: int) -> None:
         self.rates, self.factors = asdict(rates), np.geomspace(least, most, steps).tolist()
@@ -43,7 +44,7 @@ class RangeTest(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._losses.append(float(outputs["loss"]))
+        self._losses.append(float(trainer.callback_metrics[LOSS]))
         if trainer.global_step == len(self.points):
             return  # more batches are accumulated
         loss, self._losses = sum(self._losses) / len(self._losses), []
