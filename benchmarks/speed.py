@@ -32,7 +32,7 @@ class NoStore(ClipStore):
     """Decodes and extracts whenever asked."""
 
     def features(self, record: Record, variant: Variant = "main") -> Features:
-        clip = self._clip(record, "not kept")
+        clip = self.decoder(record)
         return self.extractor(clip, blank_faces=variant == "face_blanked")
 
 

@@ -115,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
     _plan(add("plan", help="memory, operations and hours of an experiment, before a GPU is rented"))
+    _lr_find(add("lr-find", help="range test: which learning rates to start from"))
     _doctor(add("doctor", help="check an installation; with --gpu the first thing to run on a rented box"))
     for name, text in LIGHTNING.items():
         commands.add_parser(name, help=text, add_help=False)
@@ -202,6 +203,19 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="of an epoch, where there is no corpus (default: 1455, the paper's)",
     )
     parser.set_defaults(module="pvchat.planning.plan_command", takes_more=True)
+
+
+def _lr_find(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains for some steps while all learning rates grow by one factor, writes the curve of the loss and "
+        "suggests rates. Takes -c FILE and overrides as fit does; no run is made."
+    )
+    parser.add_argument("--steps", type=_whole(20), default=100, help="optimizer steps (default: 100)")
+    parser.add_argument("--least", type=float, default=1e-3, help="first factor (default: 0.001)")
+    parser.add_argument("--most", type=float, default=100.0, help="last factor (default: 100)")
+    parser.add_argument("--stage", choices=("image", "video"), help="default: the first one that there is")
+    parser.add_argument("--out", default=".", metavar="DIR", help="for lr_find.png and lr_find.csv")
+    parser.set_defaults(module="pvchat.lr_find", takes_more=True)
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:

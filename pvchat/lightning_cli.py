@@ -23,6 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 from pvchat.arguments import expand, has_config, with_absolute_paths
 from pvchat.callbacks import (
     Checkpointing,
+    EarlyStopping,
     HeadActivationMap,
     OverallProgress,
     RunFolder,
@@ -30,12 +31,15 @@ from pvchat.callbacks import (
     StageSchedule,
     check_groups,
 )
-from pvchat.checkpoints import load_adapter, read_checkpoint
+from pvchat.checkpoints import read_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
+from pvchat.loading import Weights, load_weights
 from pvchat.loggers import LoggerName, make_logger
+from pvchat.modules.compilation import Compiler, compile_blocks
+from pvchat.planning.memory_check import check_memory
 from pvchat.reporting.summary import summary
-from pvchat.runs import ADAPTER, ANSWERS, find_run, new_run, open_run, remove_if_empty
+from pvchat.runs import ANSWERS, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
 from pvchat.strategies import check_strategy, launched, register_ddp, resolve
 from pvchat.training import LearningRates, PersonalizedVideoChat
@@ -55,7 +59,8 @@ NO_NEWS = (
 
 
 class PVChatCLI(LightningCLI):
-    """Adds to LightningCLI: ``name``, ``runs``, ``logger``, ``stages``, ``init_from``, ``threads``."""
+    """Adds to LightningCLI: ``name``, ``runs``, ``logger``, ``stages``, ``init_from``, ``weights``,
+    ``threads``, ``compile``."""
 
     run_dir: Path | None = None
     resumed_at: int | None = None  # step of the checkpoint that is continued
@@ -76,14 +81,23 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
         parser.add_argument("--run_dir", type=str | None, default=None, help="Use this run folder.")
         parser.add_argument("--logger", type=LoggerName, default="csv", help="Where metrics are logged.")
+        parser.add_argument("--check_memory", type=bool, default=True, help="Refuse what cannot fit.")
+        parser.add_argument(
+            "--compile",
+            type=bool | Compiler,
+            default=False,
+            help="Train with torch.compile (true: inductor).",
+        )
         parser.add_argument("--threads", type=int | None, default=None, help="CPU threads.")
         parser.add_argument(
             "--init_from", type=str | None, default=None, help="Run or adapter to start from."
         )
+        parser.add_argument("--weights", type=Weights, default="last", help="Which of that run.")
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
         parser.add_lightning_class_args(HeadActivationMap, "head_activation_map")
         parser.add_lightning_class_args(Checkpointing, "checkpoint")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.link_arguments("stages", "data.stages", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
@@ -115,6 +129,8 @@ class PVChatCLI(LightningCLI):
         self._record = self._config_text()
         if config.threads:
             torch.set_num_threads(config.threads)
+        if self.subcommand == "fit" and config.check_memory and _is_first_process():
+            check_memory(config)
         run_dir = Path(config.run_dir or Path(config.runs) / config.name)
         if _is_first_process():  # the other processes write nothing
             run_dir = open_run(run_dir) if config.run_dir else new_run(config.runs, config.name)
@@ -128,7 +144,10 @@ class PVChatCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         assert self.run_dir is not None
         config, made = self.config[self.subcommand], self.config_init[self.subcommand]
-        ours = [RunFolder(self.run_dir, config=self._record), StageSchedule(made.stages)]
+        ours = [
+            RunFolder(self.run_dir, config=self._record, weights=config.weights),
+            StageSchedule(made.stages),
+        ]
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
@@ -147,15 +166,13 @@ class PVChatCLI(LightningCLI):
         shown = (stages.image.num_frames, stages.video.num_frames)
         self.model.chat.views.check_frames(self.datamodule.settings.num_frames, shown)
         self.datamodule.attach(self.model.chat.views.extractor, self.model.chat.registry)
-        source = self.config[self.subcommand].init_from
-        if source:
-            state = load_adapter(
-                _adapter(source),
-                base_fingerprint=self.model.base_fingerprint,
-                subjects=self.model.chat.registry.names,
-                expected=self.model.trainable_state(),
-            )
-            self.model.load_state_dict(state, strict=False)
+        config = self.config[self.subcommand]
+        if config.init_from:
+            found = load_weights(self.model, config.init_from, config.weights)
+            if _is_first_process():
+                print(f"Weights: {found}", file=sys.stderr)
+        if config.compile and self.subcommand == "fit":
+            compile_blocks(self.model.chat, "inductor" if config.compile is True else config.compile)
 
     @rank_zero_only
     def after_fit(self) -> None:
@@ -164,7 +181,8 @@ class PVChatCLI(LightningCLI):
             print(f"The training was complete already ({self.resumed_at} steps): nothing to do.")
         if config.run_dir and not config.ckpt_path:
             return  # whoever chose the folder knows it
-        print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}")
+        best = " (with --weights best: as validated best)" if self.config_init.fit.checkpoint.score else ""
+        print(f"Run folder: {self.run_dir}. Evaluate it: pvchat test --run {self.run_dir}{best}")
 
     @rank_zero_only
     def after_test(self) -> None:
@@ -179,6 +197,7 @@ class PVChatCLI(LightningCLI):
         config = with_absolute_paths(self.config[self.subcommand].clone())
         for key in ("ckpt_path", "weights_only", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
+        config.weights = "last"
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
 
 
@@ -233,11 +252,6 @@ def _needs_config(command: str) -> str:
 
 def _is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def _adapter(source: str) -> Path:
-    path = Path(source)
-    return path if (path / "adapter.json").is_file() else find_run(path) / ADAPTER
 
 
 def _subjects(datamodule: PersonalizedDataModule) -> tuple[str, ...]:

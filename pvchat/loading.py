@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import ArgumentError, ArgumentParser
 from transformers.utils.logging import disable_progress_bar
 
 from pvchat.batch import Batch, Example, Features, stack_features
-from pvchat.checkpoints import load_adapter
-from pvchat.datamodules.clip_store import DecodeSettings
+from pvchat.checkpoints import load_adapter, read_checkpoint
+from pvchat.datamodules.decoding import DecodeSettings
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.modules.video_chat import VideoChat
-from pvchat.runs import ADAPTER, CONFIG, find_run, read_config, read_record
+from pvchat.runs import ADAPTER, BEST, CHECKPOINTS, CONFIG, find_run, read_config, read_record
 from pvchat.training import PersonalizedVideoChat
 from pvchat.usage import explain
+
+Weights = Literal["last", "best"]
+"""Those at the end of a training, or those of its best validation."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,39 @@ class PersonalModel:
         example = Example("", "", question, "", "general", None, (), {}, "real")
         asked = torch.tensor([self.chat.registry.person_mask(question)])
         return Batch([example], views, masks, asked).to(self.chat.project_up.weight.device)
+
+
+def load_weights(module: PersonalizedVideoChat, source: str | Path, weights: Weights = "last") -> Path:
+    """Give ``module`` what was trained in the run ``source`` (or lies in an adapter folder); returns where
+    that is. Raises UserError if there is none, or it belongs to another model or other subjects."""
+    path = Path(source)
+    if weights == "best":
+        run = find_run(path, holding=f"{CHECKPOINTS}/{BEST}")
+        best = run / CHECKPOINTS / BEST
+        if not best.is_file():
+            raise UserError(
+                f"--weights best needs {best}, which does not exist: train with "
+                "--checkpoint.monitor val/loss, or leave it out."
+            )
+        if (known := read_record(run).get("subjects")) != list(module.chat.registry.names):
+            raise UserError(
+                f"the run {run} knows the subjects {known}: got {list(module.chat.registry.names)}. Register "
+                "the same subjects in the same order."
+            )
+        checkpoint = read_checkpoint(best)
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        return best
+    if not (path / "adapter.json").is_file():
+        path = find_run(path) / ADAPTER
+    state = load_adapter(
+        path,
+        base_fingerprint=module.base_fingerprint,
+        subjects=module.chat.registry.names,
+        expected=module.trainable_state(),
+    )
+    module.load_state_dict(state, strict=False)
+    return path
 
 
 def load_run(path: str | Path) -> PersonalModel:
@@ -62,11 +99,5 @@ def load_run(path: str | Path) -> PersonalModel:
             "Use the version that wrote it, or train anew."
         ) from error
     module: PersonalizedVideoChat = parser.instantiate_classes(parsed).model
-    state = load_adapter(
-        folder / ADAPTER,
-        base_fingerprint=module.base_fingerprint,
-        subjects=module.chat.registry.names,
-        expected=module.trainable_state(),
-    )
-    module.load_state_dict(state, strict=False)
+    load_weights(module, folder)
     return PersonalModel(module.chat.eval(), settings)

@@ -19,7 +19,7 @@ from pvchat.errors import UserError, writing
 CONFIG, RECORD, METRICS, PREDICTIONS = "config.yaml", "run.json", "metrics.json", "predictions.jsonl"
 ANSWERS = "predict.jsonl"  # of predict; predictions.jsonl is what the metrics were made of
 HEAD_MAP = "head_activation"  # .json and .png
-ADAPTER, CHECKPOINTS, LAST = "adapter", "checkpoints", "last.ckpt"
+ADAPTER, CHECKPOINTS, LAST, BEST = "adapter", "checkpoints", "last.ckpt", "best.ckpt"
 RECORDED_PACKAGES = ("torch", "lightning", "transformers", "peft", "numpy")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil, cos, pi
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -16,9 +16,22 @@ from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
-from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
+from pvchat.evaluation import (
+    CONTROLS,
+    RANKING,
+    ControlName,
+    Prediction,
+    calibrate,
+    predict,
+    run_controls,
+    summarise,
+)
 from pvchat.losses import Objective
+from pvchat.metrics.ranking import PresenceRanking
 from pvchat.modules.video_chat import VideoChat
+
+MetricName = Literal["val/loss", "val/presence_auc", "val/score_balanced_accuracy"]
+"""What validation logs, and a training can be judged by."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class PersonalizedVideoChat(L.LightningModule):
         self.predictions: list[Prediction] = []
         self.metrics: dict[str, float] = {}
         self.threshold = 0.0
+        self.ranking = PresenceRanking()  # of validation
         groups = self.chat.parameter_groups()
         self.chat.requires_grad_(False)
         for parameter in (p for group in groups.values() for p in group):
@@ -111,12 +125,34 @@ class PersonalizedVideoChat(L.LightningModule):
         if self.objective.smooth_proximity is not None:
             logged["train/lambda"] = self.objective.smooth_proximity.weight.mean()
         self.log_dict(logged, batch_size=len(batch))
-        return {"loss": objective.total, "sparsity": sparsities.mean(), "sparsities": sparsities}
+        loss = objective.total * self._weight(batch_idx)
+        return {"loss": loss, "sparsity": sparsities.mean(), "sparsities": sparsities}
+
+    def _weight(self, batch_idx: int) -> float:
+        """Of a batch among those accumulated into its step, so that every question counts the same. Lightning
+        divides by ``accumulate_grad_batches``, also where an epoch ends before as many are there."""
+        many = self.trainer.accumulate_grad_batches
+        if many == 1:
+            return 1.0
+        sizes = self.data.batch_sizes(self.current_epoch)[: int(self.trainer.num_training_batches)]
+        first = batch_idx - batch_idx % many
+        return many * sizes[batch_idx] / sum(sizes[first : first + many])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         out = self.chat(batch)
         loss = self.objective.language_modeling(out.logits, out.labels, out.first)
         self.log("val/loss", loss, batch_size=len(batch), prog_bar=True, sync_dist=True)
+        words = out.logits[out.first]  # (B, V), before the first word of each answer
+        scores = words[:, self.chat.yes_id] - words[:, self.chat.no_id]
+        asked = [i for i, e in enumerate(batch.examples) if e.polarity is not None]
+        self.ranking.update(scores[asked], [batch.examples[i].polarity == "yes" for i in asked])
+
+    def on_validation_epoch_end(self) -> None:
+        """How well the scores of all existence questions order them; nothing where all have one answer."""
+        for name, value in self.ranking.compute().items():
+            if not value.isnan():
+                self.log(f"val/{RANKING[name]}", value.float(), sync_dist=True)
+        self.ranking.reset()
 
     @property
     def data(self) -> PersonalizedDataModule:

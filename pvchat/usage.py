@@ -14,7 +14,7 @@ _IMPORT = re.compile(
 )
 _CLASS = re.compile(r"Expected a dot import path string: (.+?)(?:\. Got value:|\.?$)", re.M)
 _TYPE = re.compile(r"Expected an? (.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", re.M)
-_UNION = re.compile(r"Subtypes: \[(.+)\]$.*?^ *Given value: (.+?)(?:\. Got value: .*)?$", re.M | re.S)
+_UNION = re.compile(r"Subtypes: \[([^\n]+)\]$.*?^ *Given value: (.+?)(?:\. Got value: .*)?$", re.M | re.S)
 _HELP = "pvchat fit --help lists all options, --print_config shows what is set."
 
 
@@ -46,6 +46,6 @@ def user_error(error: BaseException | None) -> UserError | None:
 
 def _readable(expected: str) -> str:
     """``<class 'int'>, <class 'NoneType'>`` -> ``int or null``."""
-    text = re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", expected)
+    text = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", expected)
     text = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).replace("NoneType", "null")
     return text if text.startswith("one of") else " or ".join(text.split(", "))

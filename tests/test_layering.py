@@ -49,6 +49,7 @@ TIERS = {
         "cli",
         "doctor",
         "lightning_cli",
+        "lr_find",
         "planning",
         "quickstart",
     },

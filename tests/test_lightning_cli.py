@@ -20,9 +20,11 @@ from lightning.pytorch.callbacks import Callback
 from tiny import CONFIG, LAPTOP, ROOT
 
 from pvchat import cli, lightning_cli
+from pvchat.callbacks.monitoring import BestScore
 from pvchat.checkpoints import read_adapter, read_checkpoint
 from pvchat.evaluation import CONTROLS
 from pvchat.lightning_cli import PVChatCLI
+from pvchat.loading import load_weights
 from pvchat.modules.attention import MoHAttention, ReMoHAttention
 
 ATTENTION = {
@@ -100,6 +102,7 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
         "tested",
         "threshold",
         "bleu",
+        "weights",
         "subjects",
         "seed",
         "data",
@@ -279,6 +282,8 @@ def test_overlays_merge(
         (["--threads=x"], "threads must be int or null: got x"),
         (["--stages.image.epochs=one"], "stages.image.epochs must be int: got one"),
         (["--model.controls=[main,sideways]"], "model.controls must be one of 'main', .*: got sideways"),
+        (["--checkpoint.monitor=val/los"], "checkpoint.monitor must be .*'val/loss'.*: got val/los"),
+        (["--early_stopping.monitor=train/loss"], "early_stopping.monitor must be one of 'val/loss'"),
         (["--logger=paper"], "logger must be one of 'csv', 'tensorboard', 'wandb', .*: got paper"),
         (
             ["--model.chat.init_args.views.init_args.encoder=NoViT"],
@@ -323,6 +328,11 @@ def test_typos_are_refused_in_one_sentence_before_anything_loads(
         (["--data.num_frames=9"], "data.num_frames must be at most max_frames=8 of the views: got 9"),
         (["--model.chat.init_args.qformer.init_args.first_routed_layer=9"], "first_routed_layer must be in"),
         (["--stages.video.epochs=-1"], "epochs of a stage must be >= 0: got -1"),
+        (["--early_stopping.patience=0"], "early_stopping.patience must be >= 1 or null: got 0"),
+        (
+            ["--early_stopping.patience=1", "--trainer.limit_val_batches=0"],
+            "val/loss is measured on validation clips: got none, or trainer.limit_val_batches 0",
+        ),
         (["--checkpoint.every_n_steps=0"], "checkpoint.every_n_steps must be >= 1: got 0"),
         (["--trainer.accelerator=gpux"], "the trainer cannot be what was asked for: You selected an invalid"),
         (["--trainer.devices=0"], "the trainer cannot be what was asked for: "),
@@ -377,7 +387,37 @@ def test_init_from_starts_from_the_adapter(
     assert all(torch.equal(state[name], value) for name, value in weights.items())
     assert built[0].run_dir is not None
     assert built[0].run_dir.parent.name == "warm"
-    assert lightning_cli._adapter(str(trained / "adapter")) == trained / "adapter"
+    assert load_weights(built[0].model, trained / "adapter") == trained / "adapter"
+
+
+def test_the_best_weights_are_used_where_asked_for(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those at the end unless ``--weights best``, here of the first epoch; which, is said on screen and in
+    run.json."""
+    monkeypatch.setattr(BestScore, "improves", lambda _, trainer: trainer.current_epoch == 0)
+    assert cli.main(["fit", *CONFIG, "--checkpoint.monitor=val/loss", "--name=judged"]) == 0
+    (run,) = (world / "runs" / "judged").iterdir()
+    assert "(with --weights best: as validated best)" in capsys.readouterr().out
+    losses = [float(row["val/loss"]) for row in rows(run / "metrics.csv") if row["val/loss"]]
+    assert losses[0] != pytest.approx(losses[-1], rel=1e-2)
+    for more, file, loss in (
+        ([], "adapter", losses[-1]),
+        (["--weights=best"], "checkpoints/best.ckpt", losses[0]),
+    ):
+        assert cli.main(["validate", "--run", str(run), *more]) == 0
+        shown = capsys.readouterr()
+        assert f"Weights: {run / file}" in shown.err
+        assert float(re.search(r"val/loss\D+([\d.]+)", shown.out)[1]) == pytest.approx(loss, rel=1e-4)  # type: ignore[index]
+    assert cli.main(["test", "--run", str(run), "--weights=best", "--model.generate=[]"]) == 0
+    assert json.loads((run / "run.json").read_text())["weights"] == "best"
+
+
+def test_best_weights_that_are_not_there(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "--run", str(trained), "--weights=best"]) == 2
+    assert "best.ckpt, which does not exist: train with --checkpoint.monitor val/loss" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

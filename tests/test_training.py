@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tiny import changed, fit, make_batch, make_corpus, make_data, make_module, make_plan, make_trainer, state
 
 from pvchat.callbacks import Checkpointing, HeadActivationMap
@@ -294,16 +295,16 @@ def test_each_group_has_its_own_learning_rate(tiny_corpus: Path) -> None:
 
 def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Released bug 13: the released code decodes the clip again for each of its questions."""
-    from pvchat.datamodules import clip_store
+    from pvchat.datamodules import decoding
 
     decoded: list[str] = []
-    decode = clip_store.decode
+    decode = decoding.decode
 
     def counted(path: Path, **settings: Any) -> Any:
         decoded.append(path.name)
         return decode(path, **settings)
 
-    monkeypatch.setattr(clip_store, "decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     corpus = make_corpus(tmp_path, clips={"train": 4, "test": 2})
     for n in range(2):
         module = make_module(controls=("main", "face_blanked"), generate=(), warmup_steps=n)
@@ -441,12 +442,13 @@ def test_several_persons_train_and_are_tested(tmp_path: Path) -> None:
     assert changed(trained, module) == set()
 
 
-def test_validation_logs_the_loss_of_answers(tiny_corpus: Path) -> None:
+def test_validation_logs_the_loss_of_answers_and_how_scores_order_clips(tiny_corpus: Path) -> None:
+    """The scores are those that a test asks for, although no question is asked again."""
     module = make_module()
     data = make_data(tiny_corpus, module)
     trainer = make_trainer(data)
     (numbers,) = trainer.validate(module, datamodule=data, verbose=False)
-    losses, count = 0.0, 0
+    losses, count, scores, truth = 0.0, 0, [], []
     with torch.no_grad():
         for batch in data.val_dataloader():
             out = module.chat(batch)
@@ -454,7 +456,22 @@ def test_validation_logs_the_loss_of_answers(tiny_corpus: Path) -> None:
                 module.objective.language_modeling(out.logits, out.labels, out.first)
             )
             count += len(batch)
-    assert numbers == {"val/loss": pytest.approx(losses / count, rel=1e-5)}
+            existence = batch.select([n for n, e in enumerate(batch.examples) if e.polarity])
+            scores += module.chat.presence_scores(existence).tolist()
+            truth += [e.polarity == "yes" for e in existence.examples]
+    assert len(truth) == 8
+    assert numbers == {
+        "val/loss": pytest.approx(losses / count, rel=1e-5),
+        "val/presence_auc": pytest.approx(roc_auc_score(truth, scores)),
+        "val/score_balanced_accuracy": pytest.approx(balanced_accuracy_score(truth, [s > 0 for s in scores])),
+    }
+
+
+def test_validation_clips_of_one_kind_have_no_order(tmp_path: Path) -> None:
+    module = make_module()
+    data = make_data(make_corpus(tmp_path, clips={"train": 2, "validation": 1}), module)
+    (numbers,) = make_trainer(data).validate(module, datamodule=data, verbose=False)
+    assert set(numbers) == {"val/loss"}
 
 
 def test_a_loss_of_nothing_is_no_crash() -> None:

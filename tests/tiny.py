@@ -222,6 +222,20 @@ def make_batch(
     return Batch(examples, views, masks, person_mask)
 
 
+class Scores(L.Callback):
+    """Validation as if it had given ``values``, one after the other."""
+
+    def __init__(self, values: Sequence[float], metric: str = "val/loss") -> None:
+        self.left, self.metric, self.seen = list(values), metric, 0
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        pl_module.validation_step = lambda batch, batch_idx: None
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: L.LightningModule) -> None:
+        self.seen += 1
+        pl_module.log(self.metric, self.left.pop(0))
+
+
 def make_plan(image: int = 1, video: int = 1) -> StagePlan:
     """The paper's stages with fewer epochs."""
     plan = StagePlan()

@@ -32,11 +32,11 @@ from pvchat.training import PersonalizedVideoChat
 
 class RunFolder(L.Callback):
     """Writes into ``path``, once the run really begins: one that is refused leaves nothing. ``config`` is the
-    resolved YAML. A run that is tested later keeps its config, its record is added to. One that trains on
-    loses the test of what it was before."""
+    resolved YAML, ``weights`` says which of the run are tested. A run that is tested later keeps its config,
+    its record is added to. One that trains on loses the test of what it was before."""
 
-    def __init__(self, path: Path, *, config: str) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, *, config: str, weights: str = "last") -> None:
+        self.path, self.config, self.weights = path, config, weights
         self.record: dict[str, Any] = {"started": _now(), "environment": environment()}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -93,7 +93,13 @@ class RunFolder(L.Callback):
             write_json(self.path / METRICS, pl_module.metrics)
             self._write(PREDICTIONS, pl_module)
             signatures = {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
-            self._stamp(pl_module, threshold=pl_module.threshold, bleu=signatures, tested=_now())
+            self._stamp(
+                pl_module,
+                threshold=pl_module.threshold,
+                bleu=signatures,
+                weights=self.weights,
+                tested=_now(),
+            )
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)

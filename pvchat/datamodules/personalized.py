@@ -1,8 +1,8 @@
 """The LightningDataModule: records of a source -> batches of questions about cached clip features."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pvchat.assets import cache_dir as default_cache_dir
-from pvchat.batch import Example, FeatureExtractor, Features
-from pvchat.datamodules.clip_store import ClipStore, DecodeSettings, Variant
+from pvchat.batch import Clip, Example, FeatureExtractor, Features
+from pvchat.datamodules.clip_store import ClipStore, Variant
+from pvchat.datamodules.decoding import DecodeSettings, decode_ahead
 from pvchat.datamodules.loader import Collate, EpochLoader, Item, Questions
 from pvchat.datamodules.manifest import TRAINED, Record, Split, shared_sources
 from pvchat.datamodules.sampling import epoch_order
@@ -26,6 +27,7 @@ from pvchat.subjects import SubjectRegistry
 
 MOST_LINES = 20  # of bad clips on screen
 Pairs = list[tuple[Record, Example]]
+Decoded = Generator[tuple[Record, Clip | UserError | None], None, None]
 
 
 class PersonalizedDataModule(LightningDataModule):
@@ -35,7 +37,8 @@ class PersonalizedDataModule(LightningDataModule):
     caches what the extractor makes of it. ``bad_clips`` (record id -> why) are those left out with
     ``on_bad_clip="skip"``; "error" refuses the first one. ``existence_fraction`` and ``questions_per_clip``:
     see ``epoch_order``; ``frame_policy`` and ``max_px``: see ``decode``. ``test_variants``: a test loader
-    each. ``cache_dir``: ``$PVCHAT_CACHE`` or the user's cache when None."""
+    each. ``cache_dir``: ``$PVCHAT_CACHE`` or the user's cache when None. ``num_decode_workers`` processes
+    decode ahead while this one extracts; with 0 it does both in turn. What is cached is the same."""
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class PersonalizedDataModule(LightningDataModule):
         cache_dir: str | None = None,
         cache_frames: bool = True,
         num_workers: int = 0,
+        num_decode_workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -61,6 +65,9 @@ class PersonalizedDataModule(LightningDataModule):
         for name, value in sizes.items():
             if value < 1:
                 raise UserError(f"{name} must be >= 1: got {value}.")
+        if num_decode_workers < 0:
+            raise UserError(f"num_decode_workers must be >= 0: got {num_decode_workers}.")
+        self.num_decode_workers = num_decode_workers
         self.source, self.stages = source, stages or StagePlan()
         self.settings = DecodeSettings(num_frames, max_px, frame_policy)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -169,6 +176,16 @@ class PersonalizedDataModule(LightningDataModule):
     def total_steps(self) -> int:
         """Training batches of one process in all stages."""
         return sum(self.steps_per_epoch(epoch) for epoch in range(self.stages.epochs))
+
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Questions in each training batch of ``epoch``, as many in every process but for the last one."""
+        return [len(batch) for batch in self._batches(epoch)]
+
+    def polarities(self, split: Split) -> set[str]:
+        """Answers to the existence questions of ``split``: yes, no, both or none."""
+        if not self._has(split):
+            return set()
+        return {e.polarity for _, e in self._examples((split,)) if e.polarity is not None}
 
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
         """All questions of the validation clips; no loader where there are none."""
@@ -310,16 +327,25 @@ class PersonalizedDataModule(LightningDataModule):
             with self._tolerant(record):
                 if (record, variant) not in self.store:
                     new.append(record)
-        shown = tqdm(new, f"{what} clips ({variant})", unit="clip", disable=not new or self._rank > 0)
-        for record in shown:
-            with self._tolerant(record):
-                self.store.features(record, variant)
+        with closing(self._decoded(new)) as clips:  # whatever happens, no worker stays
+            hidden = not new or self._rank > 0
+            name = f"{what} clips ({variant})"
+            for record, clip in tqdm(clips, name, len(new), unit="clip", disable=hidden):
+                with self._tolerant(record):
+                    if isinstance(clip, UserError):
+                        raise clip
+                    self.store.features(record, variant, clip)
         if left_out := {i: why for i, why in self.bad_clips.items() if i not in before}:
             lines = [f"\n  {i}: {why}" for i, why in left_out.items()]
             more = len(lines) - MOST_LINES
             rest = f"\n  and {more} more: run.json of a run has them all" if more > 0 else ""
             told = "".join(lines[:MOST_LINES])
             self._say(f"{len(left_out)} of {len(records)} {what} clips are left out:{told}{rest}")
+
+    def _decoded(self, records: Sequence[Record]) -> Decoded:
+        if self.num_decode_workers and records:
+            return decode_ahead(self.store.decoder, records, self.num_decode_workers)
+        return ((record, None) for record in records)  # the store decodes
 
     @contextmanager
     def _tolerant(self, record: Record) -> Iterator[None]:

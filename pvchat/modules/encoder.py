@@ -14,6 +14,10 @@ class Encoder(nn.Module, ABC):
     def late_parameters(self) -> list[nn.Parameter]:
         """Parameters that training may unfreeze; they take no part in ``embed``."""
 
+    def late_blocks(self) -> list[nn.Module]:
+        """Blocks behind the unfreeze boundary; none unless a subclass has some."""
+        return []
+
     @property
     @abstractmethod
     def fingerprint(self) -> str:

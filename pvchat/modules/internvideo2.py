@@ -124,6 +124,9 @@ class InternVideo2(VideoEncoder):
             output: Tensor = self.norm(tokens)
         return output
 
+    def late_blocks(self) -> list[nn.Module]:
+        return list(self.blocks[self.boundary :])
+
     def late_parameters(self) -> list[nn.Parameter]:
         if not self.num_late_blocks:
             return []

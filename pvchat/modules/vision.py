@@ -105,6 +105,9 @@ class DinoViT(VisionEncoder):
             tokens = block(tokens)
         return self._pool(tokens)
 
+    def late_blocks(self) -> list[nn.Module]:
+        return list(self.late)
+
     def late_parameters(self) -> list[nn.Parameter]:
         return [*self.late.parameters(), *self.norm.parameters()] if len(self.late) else []
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from pvchat.datamodules import clip_store
-from pvchat.datamodules.clip_store import ClipStore, DecodeSettings
+from pvchat.datamodules import decoding
+from pvchat.datamodules.clip_store import ClipStore
+from pvchat.datamodules.decoding import DecodeSettings
 from pvchat.datamodules.manifest import Record
 
 SETTINGS = DecodeSettings(num_frames=2, max_px=None, frame_policy="first")
@@ -28,13 +29,13 @@ def record_of(path: Path, **more: Any) -> Record:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that were decoded."""
     seen: list[Path] = []
-    decode = clip_store.decode
+    decode = decoding.decode
 
     def spy(path: Path, **arguments: Any) -> Any:
         seen.append(path)
         return decode(path, **arguments)
 
-    monkeypatch.setattr(clip_store, "decode", spy)
+    monkeypatch.setattr(decoding, "decode", spy)
     return seen
 
 
