@@ -28,7 +28,7 @@ SKIPPED = 5  # points at either end of the curve that no suggestion is made of
 
 class RangeTest(L.Callback):
     """Multiplies the rates of all groups by a factor that grows from ``least`` to ``most`` in ``steps``; ends
-    when the smoothed loss of answers is ``DIVERGED`` times its best. ``points`` are (factor, loss, smoothed)."""
+    when the smoothed loss of answers is ``DIVERGED`` times its best. ``points``: (factor, loss, smoothed)."""
 
     def __init__(self, rates: LearningRates, *, least: float, most: float, steps: int) -> None:
         self.rates, self.factors = asdict(rates), np.geomspace(least, most, steps).tolist()

@@ -24,7 +24,7 @@ def plot_rate_curve(
         axes.axvline(factor, color=MARK, linestyle="--", label=label)
     axes.set_xscale("log")
     lowest, start = min(smooth), smooth[0]
-    axes.set_ylim(max(0, lowest - 0.1.5 * start), 1.5 * start)
+    axes.set_ylim(max(0, lowest - 0.2 * start), 1.5 * start)
     axes.set_xlabel("factor on the learning rate of every group")
     axes.set_ylabel("loss")
     axes.set_title(title)
