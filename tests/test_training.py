@@ -442,8 +442,32 @@ def test_several_persons_train_and_are_tested(tmp_path: Path) -> None:
     assert changed(trained, module) == set()
 
 
+<<<<<<< HEAD
 def test_validation_logs_the_loss_of_answers_and_how_scores_order_clips(tiny_corpus: Path) -> None:
     """The scores are those that a test asks for, although no question is asked again."""
+=======
+def test_in_a_mixed_batch_each_person_learns_from_their_own_clip() -> None:
+    """Through the whole model and its loss on answers: another clip for ann changes nothing for tom."""
+    module = make_module(("tom", "ann"), objective=Objective(language_modeling=AnswerCrossEntropy()))
+    asked = (("Is <tom> here?", "Yes, <tom> is here."), ("Is <ann> here?", "No, <ann> is not here."))
+    batch = make_batch(module.chat, *asked)
+    other = make_batch(module.chat, *asked)
+    views = {name: torch.stack([view[0], other.views[name][1]]) for name, view in batch.views.items()}
+    found = []
+    for shown in (batch, replace(batch, views=views)):
+        module.zero_grad()
+        module.loss(shown).backward()
+        qformer = module.chat.qformer
+        found.append((qformer.personal_query_tokens.grad.clone(), qformer.query_tokens.grad.clone()))
+    (personal, shared), (personal_then, shared_then) = found
+    assert personal[0].any()
+    torch.testing.assert_close(personal[0], personal_then[0], rtol=0, atol=1e-6)
+    assert (personal[1] - personal_then[1]).abs().max() > 1e-3  # an untrained Q-former reads clips faintly
+    assert (shared - shared_then).abs().max() > 1e-3
+
+
+def test_validation_logs_the_loss_of_answers(tiny_corpus: Path) -> None:
+>>>>>>> cba0e2a062b55aaf23cd0b8914113378016c6232
     module = make_module()
     data = make_data(tiny_corpus, module)
     trainer = make_trainer(data)
