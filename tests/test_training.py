@@ -442,10 +442,6 @@ def test_several_persons_train_and_are_tested(tmp_path: Path) -> None:
     assert changed(trained, module) == set()
 
 
-<<<<<<< HEAD
-def test_validation_logs_the_loss_of_answers_and_how_scores_order_clips(tiny_corpus: Path) -> None:
-    """The scores are those that a test asks for, although no question is asked again."""
-=======
 def test_in_a_mixed_batch_each_person_learns_from_their_own_clip() -> None:
     """Through the whole model and its loss on answers: another clip for ann changes nothing for tom."""
     module = make_module(("tom", "ann"), objective=Objective(language_modeling=AnswerCrossEntropy()))
@@ -466,8 +462,8 @@ def test_in_a_mixed_batch_each_person_learns_from_their_own_clip() -> None:
     assert (shared - shared_then).abs().max() > 1e-3
 
 
-def test_validation_logs_the_loss_of_answers(tiny_corpus: Path) -> None:
->>>>>>> cba0e2a062b55aaf23cd0b8914113378016c6232
+def test_validation_logs_the_loss_of_answers_and_how_scores_order_clips(tiny_corpus: Path) -> None:
+    """The scores are those that a test asks for, although no question is asked again."""
     module = make_module()
     data = make_data(tiny_corpus, module)
     trainer = make_trainer(data)
