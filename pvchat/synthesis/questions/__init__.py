@@ -1,5 +1,6 @@
 """The question bank and its answers: what is asked about a clip, for any number of persons."""
 
+from pvchat.synthesis.questions.asking import QuestionPlan, fill_questions
 from pvchat.synthesis.questions.bank import FIRM, VARIED, Bank
 from pvchat.synthesis.questions.clip_questions import (
     QuestionCounts,
@@ -8,7 +9,6 @@ from pvchat.synthesis.questions.clip_questions import (
     general_qa,
     open_qa,
 )
-from pvchat.synthesis.questions.filling import QuestionPlan, fill_questions
 from pvchat.synthesis.questions.witnesses import CaptionedClip, Facts, Witness
 
 __all__ = [

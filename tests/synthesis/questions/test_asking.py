@@ -14,7 +14,7 @@ from pvchat.datamodules.manifest import Record, read_manifest, write_manifest
 from pvchat.errors import UserError
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.synthesis.questions import CaptionedClip, Facts, QuestionPlan, fill_questions
-from pvchat.synthesis.questions.filling import Witness
+from pvchat.synthesis.questions.asking import Witness
 
 FACTS = Facts("a red coat", "reading", "in a library")
 NAMES = ("tom", "ann", "eva", "max", "bob")
