@@ -46,6 +46,7 @@ TIERS = {
         "arguments",
         "chat",
         "cli",
+        "data_command",
         "doctor",
         "lightning_cli",
         "planning",
