@@ -61,6 +61,12 @@ def test_everything_is_counted(check: Callable[..., tuple[int, str]]) -> None:
     assert lines[header + 2 : header + 4] == ["Yes 0.667 1.000", "<name> 0.333 0.000"]
 
 
+def test_each_of_several_subjects_is_counted(check: Callable[..., tuple[int, str]]) -> None:
+    patterns = [{"tom": True, "ann": True}, {"tom": True, "ann": False}, {"tom": False, "ann": False}]
+    _, shown = check([record(f"c{i}", "train", True, presence=p, qa=()) for i, p in enumerate(patterns)])
+    assert ["train", "2", "1", "1"] in [line.split() for line in shown.splitlines()]
+
+
 def test_leaks_are_faults_unless_allowed(check: Callable[..., tuple[int, str]]) -> None:
     records = [
         record("a", "train", True, source_id="photo", background="beach"),

@@ -133,6 +133,11 @@ def test_who_is_absent_is_refused_and_nobody_named_is_answered() -> None:
             assert not any(fact in qa.answer for fact in ("a red coat", "reading", "in a library"))
 
 
+def test_who_is_there_and_not_known_is_asked_about_existence_alone() -> None:
+    (filled,) = fill_questions(clips(1, 1)[:1], {}, seed=0, plan=QuestionPlan(refused=3, general=3))
+    assert {qa.type for qa in filled.qa} == {"existence"}
+
+
 def test_captioners_answer_too() -> None:
     class Captioner:
         def caption(self, frames: object, question: str) -> str:
