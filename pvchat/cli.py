@@ -111,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = partial(commands.add_parser, allow_abbrev=False)  # it is not inherited
     _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
+    _data(add("data", help="check a manifest: what it holds, whether test clips were seen in training"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
@@ -156,6 +157,24 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ask", type=_text, metavar="QUESTION", help="ask once and exit")
     parser.add_argument("--max-new-tokens", type=_whole(1), default=64)
     parser.set_defaults(module="pvchat.chat")
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Validates a manifest and counts clips, questions, people and openings of answers. Exit code 1 says "
+        "that something is wrong: a line, or a test clip that shares its source, background or seconds with "
+        "what was seen before the test."
+    )
+    parser.add_argument("action", choices=("check",))
+    parser.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl")
+    parser.add_argument(
+        "--allow",
+        choices=("source", "background"),
+        action="append",
+        default=[],
+        help="what test clips may share with others (may be repeated)",
+    )
+    parser.set_defaults(module="pvchat.data_command")
 
 
 def _assets(parser: argparse.ArgumentParser) -> None:

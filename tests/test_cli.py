@@ -17,10 +17,12 @@ from pvchat.assets import ASSETS
 from pvchat.errors import UserError
 
 HEAVY = {"torch", "lightning", "transformers", "numpy", "jsonargparse", "av", "decord"}
-COMMANDS = ("quickstart", "chat", "assets", "fit", "validate", "test", "predict")
+COMMANDS = ("quickstart", "chat", "data", "assets", "fit", "validate", "test", "predict")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["chat", "--help"], ["--version"], ["assets", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["chat", "--help"], ["--version"], ["data", "--help"], ["assets", "--help"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """So that it answers at once."""
     code = (
@@ -67,6 +69,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["quickstart", "--threads", "0"], "must be >= 1: got 0"),
         (["quickstart", "--log", "csv"], "unrecognized arguments: --log csv"),
         (["assets", "destroy"], "invalid choice: 'destroy'"),
+        (["data", "check"], "the following arguments are required: MANIFEST"),
+        (["data", "check", "x", "--allow", "time"], "invalid choice: 'time'"),
         (["quickstart", "--attention", "sparse"], "invalid choice: 'sparse'"),
     ],
 )
@@ -142,6 +146,7 @@ def test_an_interrupt_is_no_crash(
         (["quickstart"], "pvchat.quickstart.request"),
         (["chat", "--run", "x", "--clip", "y"], "pvchat.chat"),
         (["assets"], "pvchat.assets.command"),
+        (["data", "check", "x"], "pvchat.data_command"),
     ],
 )
 def test_commands_are_functions_of_their_module(arguments: list[str], module: str) -> None:

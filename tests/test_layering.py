@@ -47,6 +47,7 @@ TIERS = {
         "arguments",
         "chat",
         "cli",
+        "data_command",
         "doctor",
         "lightning_cli",
         "lr_find",

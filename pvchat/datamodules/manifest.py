@@ -113,7 +113,7 @@ def check_records(records: Sequence[Record], *, subjects: Sequence[str] | None =
             before.setdefault(record.path, []).append(record)
     for record in records:
         for other in before.get(record.path, ()) if record.split == "test" else ():
-            if _overlap(record, other):
+            if overlaps(record, other):
                 raise _fault(
                     _where(record),
                     f"test clip {record.id!r} shows the same seconds of {record.path.name} as {other.split} "
@@ -129,19 +129,21 @@ def shared_sources(records: Iterable[Record]) -> set[str]:
     return {source for source, s in splits.items() if "test" in s and len(s) > 1}
 
 
+def overlaps(a: Record, b: Record) -> bool:
+    """Whether the time ranges of two clips of one file have seconds in common."""
+
+    def end(record: Record) -> float:
+        return math.inf if record.end_s is None else record.end_s
+
+    return (a.start_s or 0.0) < end(b) and (b.start_s or 0.0) < end(a)
+
+
 def _fault(where: str, message: str) -> UserError:
     return UserError(f"{where}: {message}")
 
 
 def _where(record: Record) -> str:
     return record.where or f"clip {record.id!r}"
-
-
-def _overlap(a: Record, b: Record) -> bool:
-    def end(record: Record) -> float:
-        return math.inf if record.end_s is None else record.end_s
-
-    return (a.start_s or 0.0) < end(b) and (b.start_s or 0.0) < end(a)
 
 
 def _check(record: Record, labelled: Sequence[str]) -> None:
