@@ -17,7 +17,7 @@ _X264 = {"crf": "16", "preset": "veryfast", "tune": "zerolatency"}
 
 def write_video(path: str | Path, frames: npt.NDArray[np.uint8], *, fps: int = FPS) -> None:
     """Write ``frames`` (T, H, W, 3) uint8, H and W even, as mp4: H.264, or MPEG-4 where x264 is missing."""
-    with _whole(Path(path)) as temporary:
+    with whole(Path(path)) as temporary:
         options = {"fflags": "+bitexact", "movflags": "+faststart"}
         with av.open(str(temporary), "w", format="mp4", options=options) as container:
             if "libx264" in av.codecs_available:
@@ -35,12 +35,13 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], *, fps: int = F
 
 def write_photo(path: str | Path, frame: npt.NDArray[np.uint8]) -> None:
     """Write one frame (H, W, 3) uint8 as png."""
-    with _whole(Path(path)) as temporary:
+    with whole(Path(path)) as temporary:
         Image.fromarray(frame).save(temporary, format="png")
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which becomes ``path`` at the end or goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
