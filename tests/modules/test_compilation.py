@@ -28,7 +28,7 @@ class Losses(L.Callback):
         self.seen.append(float(outputs["loss"]))
 
 
-def module(*, compiled: bool, checkpointing: bool = True) -> PersonalizedVideoChat:
+def module(*, compiled: bool, checkpointing: bool = False) -> PersonalizedVideoChat:
     torch.manual_seed(0)
     lora = LoRA(rank=8, alpha=16)
     decoder = RandomLanguageModel(width=64, num_layers=2, lora=lora, gradient_checkpointing=checkpointing)
@@ -64,12 +64,11 @@ def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_are_those_of_eager_in_both_stages(corpus: Path, checkpointing: bool) -> None:
-    """Two persons, late blocks frozen and then not, a large batch and a last one of another size."""
+def test_gradients_are_those_of_eager_in_both_stages(corpus: Path) -> None:
+    """Two persons, gradient checkpointing, late blocks frozen and then not, a last batch of another size."""
     found: list[list[dict[str, torch.Tensor]]] = []
     for compiled in (False, True):
-        model = module(compiled=compiled, checkpointing=checkpointing).train()
+        model = module(compiled=compiled, checkpointing=True).train()
         data = make_data(corpus, model, stages=make_plan(1, 1), batch_size=5)
         data.setup("fit")
         found.append([])
