@@ -63,13 +63,15 @@ class EndpointRewriter:
 
     def rewrite(self, question: str, answer: str, *, subject: str) -> str:
         """Raises UserError when there is no usable version and no fallback."""
-        known = {subject, *mentions(question), *mentions(answer)}
+        known, name = {subject, *mentions(question), *mentions(answer)}, mention(subject)
 
         def check(new: Rewritten) -> None:
             if not new.answer.strip():
                 raise ValueError("answer: it is empty")
             if unknown := [n for n in mentions(new.answer) if n not in known]:
                 raise ValueError(f"answer: it names {mention(unknown[0])}, who is nobody here")
+            if name not in new.answer and personalised(new.answer, subject) != new.answer:
+                raise ValueError(f"answer: {name} is not in it")
             if len(new.answer) > 2 * len(answer) + 100:
                 raise ValueError("answer: it is much longer than the original")
 

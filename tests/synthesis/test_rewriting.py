@@ -172,6 +172,7 @@ def test_a_model_is_told_the_name_and_answers_in_json(tmp_path) -> None:
     ("bad", "why"),
     [
         ('{"answer": " "}', "it is empty"),
+        ('{"answer": "The man runs."}', "<tom> is not in it"),
         ('{"answer": "<bob> runs."}', "it names <bob>, who is nobody here"),
         ('{"answer": "' + "<tom> runs. " * 20 + '"}', "much longer than the original"),
     ],
