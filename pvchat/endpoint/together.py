@@ -28,8 +28,5 @@ def together(call: Callable[[A], R], items: Iterable[A], *, at_once: int) -> lis
         except UserError as error:
             return Failure(str(error))
 
-    pool = ThreadPoolExecutor(at_once)
-    try:
+    with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(one, items))
-    finally:
-        pool.shutdown(cancel_futures=True)

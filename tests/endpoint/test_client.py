@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from openai_server import Reply, last_text
 
-from pvchat.endpoint import Endpoint, Failure, Message, system, user
+from pvchat.endpoint import Endpoint, Failure, Message, system, together, user
 from pvchat.errors import UserError
 
 ASK = [system("Be brief."), user("Who?")]
@@ -217,6 +217,13 @@ def test_many_questions_keep_their_order_and_their_number_at_once(serve, connect
     assert "400" in results[3].reason
     assert "broken" in results[3].reason
     assert server.most_at_once == 3
+
+
+def test_the_number_at_once_is_the_endpoints(serve, connect) -> None:
+    server = serve(Reply("fine", after_s=0.05))
+    endpoint = connect(server, at_once=2)
+    together(lambda n: endpoint.ask([user(str(n))], version="1"), range(8), at_once=8)
+    assert server.most_at_once == 2
 
 
 WORKER = """

@@ -46,11 +46,12 @@ def test_amended_adds_to_the_last_message_alone() -> None:
 
 def test_most_tokens_is_more_than_a_tokenizer_makes() -> None:
     tokenizer = Tokenizer.from_file(str(asset("smollm2-135m-instruct") / "tokenizer.json"))
+    # what the template of this model says where nobody gives a system message
+    unasked = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
     for text in ("Who is it?", "Zoë 🙂 天地玄黄" * 20, "\x00\x01\x02" * 50, "a" * 1000, ""):
-        messages = [system("Be brief."), user(text)]
-        template = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
-        ids = tokenizer.encode(f"{template}<|im_start|>assistant\n").ids
-        assert len(ids) <= most_tokens(messages, tokens_per_image=0)
+        prompt = f"<|im_start|>system\n{unasked}<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n"
+        ids = tokenizer.encode(f"{prompt}<|im_start|>assistant\n").ids
+        assert len(ids) <= most_tokens([user(text)], tokens_per_image=0)
 
 
 def test_an_image_counts_as_told() -> None:
