@@ -29,7 +29,7 @@ TIERS = {
         "subjects",
         "threads",
     },
-    "utilities": {"assets", "faces", "statistics", "usage"},
+    "utilities": {"assets", "endpoint", "faces", "statistics", "usage"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {
@@ -59,8 +59,8 @@ TIERS = {
 SOCIABLE = {"contracts", "utilities", "training", "commands"}
 # Data, losses and metrics know no network: they get tensors, strings, or an extractor injected.
 FORBIDDEN = {
-    "datamodules": {"faces"},
-    "losses": {"assets", "faces"},
+    "datamodules": {"endpoint", "faces"},
+    "losses": {"assets", "endpoint", "faces"},
     "synthesis": {"losses", "metrics", "modules"},
     "training": {"synthesis"},
     "callbacks": {"synthesis"},
