@@ -4,8 +4,8 @@
 
     photos      nine people, every two photos as references; their other photos, from other occasions, are to
                 pass, and everybody else is not
-    recordings  eleven people, two frames of the first third of a recording as references; its last third is to
-                pass, and the recordings of others are not
+    recordings  eleven people, two frames of the first third of a recording as references; its last third is
+                to pass, and everybody else is not
 
 The threshold comes from a random half of the other people, and strangers are the other half, so nobody sets
 the threshold that tests him. The subject is the unit.
@@ -78,7 +78,7 @@ def main() -> None:
         taken = [_photos_of(name, everybody, rule, faces) for name in SUBJECTS]
         rows.append(["photos", title, *_cells(taken)])
     for title, rule in rules.items():
-        taken = [_recording_of(name, starts, ends, rule, faces) for name in TALKING]
+        taken = [_recording_of(name, starts[name], everybody, rule, faces) for name in TALKING]
         rows.append(["recordings", title, *_cells(taken)])
     print(
         render_table(
@@ -108,10 +108,10 @@ def _photos_of(
 
 
 def _recording_of(
-    name: str, starts: Mapping[str, Frames], ends: Mapping[str, Frames], rule: Rule, faces: Remembered
+    name: str, start: Frames, everybody: Mapping[str, list[Frames]], rule: Rule, faces: Remembered
 ) -> tuple[float, float, float]:
-    references = faces.look([starts[name][[0, -1]]])
-    return _judged(name, 0, references, [ends[name]], {n: [c] for n, c in ends.items()}, rule, faces)
+    references = faces.look([start[[0, -1]]])
+    return _judged(name, 0, references, everybody[name], everybody, rule, faces)
 
 
 def _judged(

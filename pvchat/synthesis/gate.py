@@ -21,7 +21,7 @@ LEAST_SEEN = 0.6
 """Share of the frames in which a clip must show the face."""
 SURELY = 0.35
 """Impostors nearer than this are taken for photos of the subject and not used: of 8,131 pairs of different
-people none was nearer than .41."""
+people none was nearer than .39."""
 LEAST_FITTED = 10
 _MOVED = 0.75  # faces whose centres are nearer than this share of their size are one face moving
 
