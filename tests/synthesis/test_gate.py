@@ -69,6 +69,11 @@ class TestJudge:
         assert not gate.judge(blended).passed
         assert gate.judge(blended).people == 2
 
+    def test_people_who_look_alike_keep_their_places(self, gate: IdentityGate) -> None:
+        """Either face could be either person by likeness: the nearer place decides, and nobody is two."""
+        verdict = gate.judge(film(*[[at(0), at(60, (250, 160, 60))]] * 4))
+        assert (verdict.passed, verdict.distance, verdict.people, verdict.seen) == (True, 0, 2, 1)
+
     def test_lost_for_half_of_the_clip(self, gate: IdentityGate) -> None:
         verdict = gate.judge(film(*[[at(0)]] * 4, *[[]] * 4))
         assert not verdict.passed

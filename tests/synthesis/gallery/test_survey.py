@@ -74,6 +74,10 @@ def test_broken_ones_are_named_counted_and_left_out(root: Path, retrieve: Retrie
         assert "not a photo that can be read" in report.broken["torn.jpg"]
     assert embedder.seen == 2
     paint(root / "torn.jpg", (20, 0, 0))
+    torn_too = root / "torn too.jpg"
+    torn_too.write_bytes(b"\xff\xd8")
+    assert list(retrieve(embedder).refresh().broken) == ["torn too.jpg", "zero.webp"]
+    torn_too.unlink()
     (root / "zero.webp").unlink()
     assert retrieve(embedder).refresh().broken == {}
 
