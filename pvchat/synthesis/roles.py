@@ -84,7 +84,8 @@ class NegativeRetriever(Protocol):
     adapter: Adapter
 
     def nearest(self, face: Vector, count: int, *, farther_than: float) -> list[Neighbour]:
-        """Up to ``count`` others, the nearest first; nearer ones are the subject and left out."""
+        """Up to ``count`` others, the nearest first; nearer ones are the subject and left out. ``face``
+        is one embedding (D,) or several (R, D): the nearest counts. Raises UserError where nobody is left."""
         ...
 
 
