@@ -67,8 +67,11 @@ def read_tflite(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.fl
     """The graph ``{"input", "outputs", "operations"}`` of a network of images, and its weights by name.
 
     An operation has ``kind``, ``inputs`` (activations), ``output`` and its settings; convolution weights are
-    (out, in / groups, height, width). Raises UserError for an operation that none of our networks has."""
+    (out, in / groups, height, width). Raises UserError for other files, and for an operation that none of our
+    networks has."""
     data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise UserError(f"a network must be a tflite file: {path.name} is not one.")
     model = _Table(data, struct.unpack_from("<I", data)[0])
     codes = [
         (max(c.number(0, "<b"), c.number(3)), c.text(1)) for c in model.tables(1)

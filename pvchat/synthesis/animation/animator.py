@@ -51,7 +51,7 @@ class AnimatedPortrait(Made):
 
 
 @dataclass(frozen=True)
-class _Subject:
+class Subject:
     """A photo that is ready to be moved; ``source`` is its hash."""
 
     source: str
@@ -83,7 +83,7 @@ class WarpAnimator:
         )
         fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.adapter = Adapter("portrait-warp", VERSION, "Apache-2.0", True, fingerprint)
-        self._subject: _Subject | None = None
+        self._subject: Subject | None = None
 
     def animate(
         self, photo: Frames, motion: str, *, seed: int, num_frames: int, fps: float
@@ -100,7 +100,7 @@ class WarpAnimator:
     ) -> AnimatedPortrait:
         """The same for motion given as ``curves``; ``curves`` of the result are those that were used, within
         what the photo allows."""
-        subject = self._prepare(photo)
+        subject = self.prepare(photo)
         curves = _limited(curves, subject.face)
         shape = (len(curves), *photo.shape)
         frames, foreground = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
@@ -121,7 +121,8 @@ class WarpAnimator:
             frames, curves.fps, self.adapter, seed, command, (subject.source,), foreground, alpha, curves
         )
 
-    def _prepare(self, photo: Frames) -> _Subject:
+    def prepare(self, photo: Frames) -> Subject:
+        """``photo`` taken apart; kept until another one comes. Raises UserError."""
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
             raise UserError(f"a photo must be (H, W, 3) uint8: got {photo.shape} {photo.dtype}.")
         source = _hash(photo)
@@ -129,7 +130,7 @@ class WarpAnimator:
             self._subject = self._prepared(photo, source)
         return self._subject
 
-    def _prepared(self, photo: Frames, source: str) -> _Subject:
+    def _prepared(self, photo: Frames, source: str) -> Subject:
         chosen = choose_face(self.faces.detect(photo[None])[0], Path("the photo"))
         height_px = float(chosen.box[3] - chosen.box[1])
         if height_px < MIN_FACE_PX:
@@ -147,13 +148,11 @@ class WarpAnimator:
         warp = HeadWarp(face, (photo.shape[0], photo.shape[1]))
         x, y = (float(v) for v in warp.centre)
         layers = self.matte.separate(photo, centre=(x, y), face_px=warp.height)
-        return _Subject(
-            source, face, layers, warp, MouthPainter(rest[:, :2], layers.foreground, face.unit_px)
-        )
+        return Subject(source, face, layers, warp, MouthPainter(rest[:, :2], layers.foreground, face.unit_px))
 
 
 @torch.inference_mode()
-def _moved(subject: _Subject, curves: Curves) -> tuple[torch.Tensor, torch.Tensor]:
+def _moved(subject: Subject, curves: Curves) -> tuple[torch.Tensor, torch.Tensor]:
     """Colours (T, 3, h, w) and cover (T, 1, h, w) of the moving region."""
     spline, landmarks = subject.warp.splines(curves)
     field = subject.warp.field(spline, landmarks)

@@ -56,7 +56,7 @@ def _apply(
     elif kind in ("add", "mul"):
         x = x + inputs[1] if kind == "add" else x * inputs[1]
     else:
-        x = {"relu": F.relu, "sigmoid": torch.sigmoid, "hardswish": F.hardswish}[kind](x)
+        x = x.relu() if kind == "relu" else x.sigmoid() if kind == "sigmoid" else F.hardswish(x)
     activation = operation.get("activation")
     return x if activation is None else F.relu6(x) if activation == "relu6" else x.relu()
 

@@ -184,8 +184,8 @@ def _play(track: Track, t: Array, tempo: float, rng: np.random.Generator) -> Arr
     if track.kind == "wave":
         return np.asarray(np.sin(2 * np.pi * hz * since) * _ease(since, 0.5 / hz))
     phase = np.cumsum(np.r_[0, np.diff(since)] * hz * rng.uniform(0.7, 1.3, len(t)))
-    loudness = 0.6 + 0.4 * np.sin(2 * np.pi * (0.35 * hz * since + rng.random()))
-    return np.asarray(np.sin(np.pi * phase) ** 2 * loudness * _ease(since, 0.3))
+    loudness = 0.75 + 0.25 * np.sin(2 * np.pi * (0.35 * hz * since + rng.random()))
+    return np.asarray(np.sin(np.pi * phase) ** 2 * loudness * _ease(since, min(0.3, 0.3 * length_s)))
 
 
 def _life(t: Array, channel: Channel, rng: np.random.Generator) -> Array:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 _STEP_PX, _FACE_STEP_PX = 10.0, 1.7  # of the grids,
 _POINTS, _FACE_POINTS = (24, 64), (40, 160)  # which have at least and at most so many points along a side
-_TINY = 1e-9
+_TINY = 1e-12
 _PIECE = 256  # places that are evaluated at a time: what fits into a cache takes half as long
 
 
@@ -63,11 +63,11 @@ def fit(points: Tensor, values: Tensor, smoothing: Tensor) -> Spline:
 def displacement(spline: Spline, region: Box, face: Box, *, origin: Tensor, unit_px: float) -> Tensor:
     """Values (B, 2, height, width) of ``spline`` at the pixels of ``region``, ``face`` being the part that
     needs detail. A place is (pixel - ``origin``) / ``unit_px``; values are in pixels."""
-    field = _interpolated(spline, region, _points(region, _STEP_PX, _POINTS), origin, unit_px)
+    field = _interpolated(spline, region, _step(region, _STEP_PX, _POINTS), origin, unit_px)
     rows = slice(face.top - region.top, face.bottom - region.top)
     columns = slice(face.left - region.left, face.right - region.left)
-    points = _points(face, _FACE_STEP_PX, _FACE_POINTS)
-    field[:, :, rows, columns] = _interpolated(spline, face, points, origin, unit_px)
+    step = _step(face, _FACE_STEP_PX, _FACE_POINTS)
+    field[:, :, rows, columns] = _interpolated(spline, face, step, origin, unit_px)
     return field
 
 
@@ -81,19 +81,32 @@ def exact_displacement(spline: Spline, region: Box, *, origin: Tensor, unit_px: 
     return values.mT.reshape(-1, 2, *region.size) * unit_px
 
 
-def _points(box: Box, step_px: float, limits: tuple[int, int]) -> int:
-    return int(min(max(max(box.size) / step_px, limits[0]), limits[1]))
+def _step(box: Box, step_px: float, limits: tuple[int, int]) -> int:
+    longest = max(box.size)
+    return max(1, round(longest / min(max(longest / step_px, limits[0]), limits[1])))
 
 
-def _interpolated(spline: Spline, box: Box, points: int, origin: Tensor, unit_px: float) -> Tensor:
+def _interpolated(spline: Spline, box: Box, step: int, origin: Tensor, unit_px: float) -> Tensor:
+    """From a grid of ``step`` pixels that goes one step beyond the box, where bicubic weights need it."""
     height, width = box.size
-    step = max(1.0, max(height, width) / points)
-    rows, columns = (max(4, round(n / step) + 1) for n in (height, width))
-    x = (torch.linspace(box.left, box.right - 1, columns) - origin[0]) / unit_px
-    y = (torch.linspace(box.top, box.bottom - 1, rows) - origin[1]) / unit_px
+    rows, columns = (-(-n // step) + 3 for n in (height, width))
+    x = (box.left + step * (torch.arange(columns) - 1.0) - origin[0]) / unit_px
+    y = (box.top + step * (torch.arange(rows) - 1.0) - origin[1]) / unit_px
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1).float()
     values = spline.at(grid.expand(len(spline.points), -1, -1)).mT.reshape(-1, 2, rows, columns)
-    return F.interpolate(values * unit_px, (height, width), mode="bicubic", align_corners=True)
+    return _cubic(height, step) @ (values * unit_px) @ _cubic(width, step).T
+
+
+def _cubic(length: int, step: int) -> Tensor:
+    """Weights (length, points) of Keys' cubic convolution with a = -1/2, which keeps what is linear as it is
+    (torch's own, with -3/4, does not)."""
+    cell = torch.arange(length) // step
+    t = (torch.arange(length) % step / step)[:, None]
+    distance = torch.cat([1 + t, t, 1 - t, 2 - t], 1)
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weights = torch.zeros(length, -(-length // step) + 3)
+    return weights.scatter_(1, cell[:, None] + torch.arange(4), torch.where(distance <= 1, near, far))
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:

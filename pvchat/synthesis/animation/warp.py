@@ -70,7 +70,7 @@ class HeadWarp:
         return fit(*(torch.from_numpy(a) for a in (points, values - points, smoothing))), landmarks
 
     def field(self, spline: Spline, landmarks: Array) -> Tensor:
-        """Displacements (T, 2, h, w) in pixels: a pixel of the region shows what was at its place plus this."""
+        """Displacements (T, 2, h, w) in pixels: a pixel of the region shows what was so far from it."""
         low, high = landmarks.min((0, 1)), landmarks.max((0, 1))
         margin = 0.06 * self.height
         face = self._box(
