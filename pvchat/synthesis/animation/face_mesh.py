@@ -112,7 +112,7 @@ def _crop(frame: Frames, to_frame: Array) -> Tensor:
     corners = to_frame @ np.array([[0, 192, 192, 0], [0, 0, 192, 192], [1, 1, 1, 1]])
     low = np.maximum(np.floor(corners.min(1)).astype(int) - 2, 0)
     patch = torch.from_numpy(
-        np.ascontiguousarray(frame[low[1] : int(corners[1].max()) + 3, low[0] : int(corners[0].max()) + 3])
+        np.array(frame[low[1] : int(corners[1].max()) + 3, low[0] : int(corners[0].max()) + 3])
     )
     images = patch.permute(2, 0, 1)[None].float() / 255
     shrink = max(1, int(np.hypot(*to_frame[:, 0])))  # a large face is averaged first
