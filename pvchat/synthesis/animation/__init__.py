@@ -1,0 +1,1 @@
+"""One photo -> a person who moves: mesh, matte, commanded motion, warp."""
