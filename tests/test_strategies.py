@@ -1,17 +1,22 @@
 """Which strategies are refused, and before what; what is sharded."""
 
 from pathlib import Path
+from typing import ClassVar
 
+import lightning as L
 import pytest
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
-from tiny import CONFIG, make_chat, make_corpus
+from tiny import CONFIG, fit, make_chat, make_corpus, make_data, make_module
+from torch.distributed.tensor import DTensor
 
 from pvchat import cli
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.strategies import FullySharded, blocks, check_strategy, launched, register_ddp, resolve
+from pvchat.training import PersonalizedVideoChat
 
 
 def trainer(strategy: object, precision: object = "32-true") -> Namespace:
@@ -109,3 +114,22 @@ def test_one_device_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     monkeypatch.setenv("WORLD_SIZE", "8")  # as some clusters set it
     assert launched() == {"devices": 1, "num_nodes": 1}
+
+
+def test_weights_are_in_parts_again_after_validation(tmp_path: Path) -> None:
+    """A stage that begins there would unfreeze gathered weights, which are thrown away."""
+
+    class Look(L.Callback):
+        seen: ClassVar[list[bool]] = []
+
+        def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+            assert isinstance(module, PersonalizedVideoChat)
+            groups = module.chat.parameter_groups().values()
+            self.seen.append(all(isinstance(p, DTensor) for group in groups for p in group))
+
+    module = make_module()
+    try:
+        fit(module, make_data(make_corpus(tmp_path), module), Look(), strategy=FullySharded())
+    finally:
+        torch.distributed.destroy_process_group()
+    assert Look.seen == [True, True]
