@@ -82,7 +82,7 @@ def _people(faces: FaceAnalyzer) -> dict[str, tuple[Frames, Vector]]:
         photo = _small(decode(file, num_frames=1).frames[0])
         found = faces.detect(photo[None])[0]
         if len(found) == 1:
-            people[file.stem] = (photo, faces.embed(photo, found[0]))
+            people[f"{file.parent.name} {file.stem}"] = (photo, faces.embed(photo, found[0]))
     return people
 
 
