@@ -50,9 +50,9 @@ class EarlyStopping(L.Callback):
         if self.waited >= self.patience:
             trainer.should_stop = True
             if trainer.is_global_zero:
+                best = "was never finite" if self.score.best is None else f"was best at {self.score.best:.4g}"
                 print(
-                    f"Stopped early: {self.score.monitor} was best at {self.score.best:.4g}, "
-                    f"{self.waited} validations ago.",
+                    f"Stopped early: {self.score.monitor} {best}; {self.waited} validations without a better.",
                     file=sys.stderr,
                 )
 

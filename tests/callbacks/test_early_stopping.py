@@ -51,6 +51,8 @@ def test_a_little_better_is_not_enough_and_nan_is_worse(tiny_corpus: Path) -> No
     values = (9.0, 9.0, 1.0, 0.95, 0.94, 0.5, 0.4, 0.3)
     assert epochs(tiny_corpus, values, patience=2, min_delta=0.1) == 5
     assert epochs(tiny_corpus, (9.0, 9.0, 1.0, torch.nan, 0.5, 0.4, 0.3, 0.2), patience=1) == 4
+    assert epochs(tiny_corpus, (9.0, 9.0, torch.nan, 1.0, 0.9, 0.8, 0.7, 0.6), patience=2) == 8
+    assert epochs(tiny_corpus, (9.0, 9.0, *[torch.nan] * 6), patience=2) == 4  # and says so
 
 
 def test_resume_goes_on_counting(tiny_corpus: Path, tmp_path: Path) -> None:

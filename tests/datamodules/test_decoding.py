@@ -123,9 +123,10 @@ def test_ctrl_c_ends_the_workers(corpus: Path, make_data: MakeData, make_extract
             assert multiprocessing.active_children()
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as held:  # and with it all that is on the stack
         make_data(corpus, Interrupted(), num_decode_workers=2).setup("fit")
     assert not multiprocessing.active_children()
+    assert held.traceback
 
 
 def test_a_worker_gets_no_model(corpus: Path, make_data: MakeData, extractor: Any) -> None:

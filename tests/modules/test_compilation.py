@@ -93,8 +93,7 @@ def test_gradients_are_those_of_eager_in_both_stages(corpus: Path) -> None:
 
 @pytest.mark.slow
 def test_losses_are_those_of_eager_over_both_stages(corpus: Path, tmp_path: Path) -> None:
-    """Within 2 %: Adam makes steps of gradients that are but rounding, which then lead apart. Either
-    continues the other's checkpoint."""
+    """Within 1e-5 over all steps (bit by bit where it was written). Either loads the other's checkpoint."""
     runs, trainers = {}, {}
     for compiled in (False, True):
         model, losses = module(compiled=compiled), Losses()
@@ -102,7 +101,7 @@ def test_losses_are_those_of_eager_over_both_stages(corpus: Path, tmp_path: Path
         trainers[compiled] = fit(model, data, losses)
         trainers[compiled].save_checkpoint(tmp_path / f"{compiled}.ckpt")
         runs[compiled] = losses.seen
-    assert runs[True] == pytest.approx(runs[False], rel=2e-2)
+    assert runs[True] == pytest.approx(runs[False], rel=1e-5)
     for compiled in (False, True):
         model = module(compiled=not compiled)
         checkpoint = read_checkpoint(tmp_path / f"{compiled}.ckpt")
