@@ -50,11 +50,10 @@ class EarlyStopping(L.Callback):
         if self.waited >= self.patience:
             trainer.should_stop = True
             if trainer.is_global_zero:
-                best = "was never finite" if self.score.best is None else f"was best at {self.score.best:.4g}"
-                print(
-                    f"Stopped early: {self.score.monitor} {best}; {self.waited} validations without a better.",
-                    file=sys.stderr,
-                )
+                best = self.score.best
+                was = "was never finite" if best is None else f"was best at {best:.4g}"
+                told = f"Stopped early: {self.score.monitor} {was}, no better in {self.waited} validations."
+                print(told, file=sys.stderr)
 
     def state_dict(self) -> dict[str, Any]:
         return {"waited": self.waited, "best": self.score.best}
