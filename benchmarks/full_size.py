@@ -13,6 +13,8 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,9 @@ def main() -> None:
 
 
 def _step(stage_name: str, late_blocks: int) -> str:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:  # its memory is given back
+        planned, planned_reading = elsewhere.submit(_planned, stage_name, late_blocks).result()
     model, stage, frames = _model(stage_name, late_blocks)
-    planned, planned_reading = _planned(model, stage, frames)
-    model, _, _ = _model(stage_name, late_blocks)
     before = _resident()
     _fill(model)
     batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
@@ -115,7 +117,8 @@ def _model(stage: str, late_blocks: int) -> tuple[PersonalizedVideoChat, Stage, 
     return cli.model, getattr(cli.datamodule.stages, stage), cli.datamodule.settings.num_frames
 
 
-def _planned(model: PersonalizedVideoChat, stage: Stage, frames: int) -> tuple[StepCost, int]:
+def _planned(stage_name: str, late_blocks: int) -> tuple[StepCost, int]:
+    model, stage, frames = _model(stage_name, late_blocks)
     with without_data(model):
         batch = example_batch(model, stage, size=1, num_frames=frames, words=WORDS)
         return simulate_step(model, stage, batch, autocast=torch.bfloat16), clip_flops(model, frames)

@@ -43,6 +43,10 @@ class FeatureExtractor(Protocol):
         """Features of every frame of ``clip``; with ``blank_faces`` the faces are painted over first."""
         ...
 
+    def to(self, device: torch.device) -> object:
+        """Work on ``device`` from now on; features stay on the CPU."""
+        ...
+
     def show(self, features: Features, num_frames: int | None) -> Features:
         """Those of ``features`` that show the first ``num_frames`` frames, of all when None."""
         ...

@@ -215,6 +215,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=float, default=0.35, help="of the device's speed that is reached (default: 0.35)"
     )
+    parser.add_argument("--persons", type=int, default=1, help="learned together (default: 1)")
     parser.add_argument(
         "--questions",
         type=int,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from transformers.utils.logging import disable_progress_bar
 
@@ -35,8 +36,6 @@ class PersonalModel:
 
     def batch(self, features: Features, question: str) -> Batch:
         """One clip, one question, which spells subjects as ``<name>``."""
-        import torch
-
         views, masks = stack_features([features])
         example = Example("", "", question, "", "general", None, (), {}, "real")
         asked = torch.tensor([self.chat.registry.person_mask(question)])
@@ -100,4 +99,5 @@ def load_run(path: str | Path) -> PersonalModel:
         ) from error
     module: PersonalizedVideoChat = parser.instantiate_classes(parsed).model
     load_weights(module, folder)
-    return PersonalModel(module.chat.eval(), settings)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return PersonalModel(module.chat.eval().to(device), settings)

@@ -16,6 +16,7 @@ from pvchat.callbacks import Checkpointing, HeadActivationMap
 from pvchat.checkpoints import read_checkpoint
 from pvchat.errors import UserError
 from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, PresenceLoss, RoutingSparsity
+from pvchat.modules.base_views import ViewExtractor
 from pvchat.modules.language_model import LoRA, RandomLanguageModel
 from pvchat.stages import StagePlan
 from pvchat.training import LearningRates, PersonalizedVideoChat
@@ -314,6 +315,33 @@ def test_clips_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         trainer.test(module, datamodule=data, verbose=False)
         assert sum(map(len, log.asked)) > 3 * 4
         assert sorted(decoded) == sorted({r.path.name for r in data.records})
+
+
+def test_features_are_extracted_on_the_device_of_the_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning prepares the data before it moves the model: a GPU box would extract on its CPU."""
+    done: list[object] = []
+    to, extract = ViewExtractor.to, ViewExtractor.__call__
+
+    def moved(self: ViewExtractor, device: torch.device) -> object:
+        done.append(device)
+        return to(self, torch.device("cpu"))
+
+    def extracted(self: ViewExtractor, clip: Any, *, blank_faces: bool = False) -> Any:
+        done.append("clip")
+        return extract(self, clip, blank_faces=blank_faces)
+
+    monkeypatch.setattr(ViewExtractor, "to", moved)
+    monkeypatch.setattr(ViewExtractor, "__call__", extracted)
+    module = make_module()
+    data = make_data(make_corpus(tmp_path), module)
+    trainer = make_trainer(data)
+    monkeypatch.setattr(type(trainer.strategy), "root_device", torch.device("meta"))
+    data.trainer = trainer
+    data.setup("fit")
+    assert done[0] == torch.device("meta")
+    assert "clip" in done
 
 
 def test_checkpoint_holds_the_trainable_parts_alone(tiny_corpus: Path, tmp_path: Path) -> None:

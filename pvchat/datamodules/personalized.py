@@ -97,7 +97,9 @@ class PersonalizedDataModule(LightningDataModule):
         self._prepared.clear()
 
     def setup(self, stage: str) -> None:
-        """Decode and extract what ``stage`` needs and is not cached yet."""
+        """Decode and extract what ``stage`` needs and is not cached yet, on the device of the trainer."""
+        if self.trainer is not None:  # Lightning moves the model there only later
+            self.store.extractor.to(self.trainer.strategy.root_device)
         if stage == "fit":
             self.total_steps()  # also finds a stage that has no questions
             polarities = {e.polarity for _, e in self._examples(TRAINED) if e.type == "existence"}

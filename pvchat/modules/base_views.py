@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from pvchat.batch import Clip, FeatureExtractor, Features, first_frames
@@ -78,6 +79,9 @@ class ViewExtractor:
 
     def __call__(self, clip: Clip, *, blank_faces: bool = False) -> Features:
         return self.views.extract(clip, blank_faces)
+
+    def to(self, device: torch.device) -> "Views":
+        return self.views.to(device)
 
     def show(self, features: Features, num_frames: int | None) -> Features:
         return self.views.show(features, num_frames)

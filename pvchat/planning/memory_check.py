@@ -1,7 +1,6 @@
 """Before anything long: does what will be trained fit into the memory of this machine?"""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from pvchat.errors import UserError
 from pvchat.planning.devices import RESERVED
-from pvchat.planning.plan import WORDS
-from pvchat.planning.simulation import example_batch, simulate_step, without_data
+from pvchat.planning.plan import WORDS, in_four_bits
+from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
 from pvchat.stages import StagePlan
 from pvchat.training import PersonalizedVideoChat
 
@@ -24,37 +23,44 @@ AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": 
 
 
 def check_memory(config: Namespace) -> None:
-    """Raise UserError when the model of a ``fit`` configuration cannot fit: its weights alone into the free
-    memory of a machine without GPU; weights, gradients and optimizer into that of the GPU. Warn when the
-    plan of a step, activations included, exceeds the GPU. What loads less than 1 GB from folders passes at
-    once; a larger model is built without weights, which takes seconds, and simulated for a GPU: minutes."""
+    """Raise UserError when the model of a ``fit`` configuration cannot fit: weights, gradients and optimizer
+    into the free memory of a machine without GPU; a step by the plan, activations included, into the GPU.
+    What loads less than 1 GB from folders passes at once; a larger model is built without weights, which
+    takes seconds, and simulated for a GPU: minutes."""
     if weights_on_disk(config.model) < SMALL:
         return
     model = weightless_model(config.model)
-    weights = sum(t.nbytes for t in {id(t): t for t in (*model.parameters(), *model.buffers())}.values())
     if not _on_gpu(config.trainer):
-        if (free := free_memory()) is not None and weights > free:
+        held, free = _held(model, config), free_memory()
+        if free is not None and held > free:
             raise UserError(
-                f"the weights must fit into memory: they take {weights / GB:.1f} GB, {free / GB:.1f} GB "
-                f"are free. {_REMEDY}"
+                f"weights, gradients and optimizer must fit into memory: they take {held / GB:.1f} GB, "
+                f"{free / GB:.1f} GB are free. {_REMEDY}"
             )
         return
-    size = gpu_memory()
     stages = StagePlan(**{n: config.stages[n] for n in ("image", "video")})
-    costs = _simulated(model, stages, config)
-    held = max(c.weights + c.gradients + c.optimizer for c in costs) + RESERVED * GB
-    needed = max(c.memory for c in costs) + RESERVED * GB
-    if held > size:
+    needed = max(c.memory for c in _simulated(model, stages, config)) + RESERVED * GB
+    if needed > (size := gpu_memory()):
         raise UserError(
-            f"weights, gradients and optimizer must fit into the GPU: they take {held / GB:.1f} GB, it has "
-            f"{size / GB:.1f} GB. {_REMEDY}"
+            f"a step must fit into the GPU: by the plan it takes {needed / GB:.1f} GB, the GPU has "
+            f"{size / GB:.1f} GB. Lower data.batch_size, turn gradient checkpointing on, take a smaller "
+            "model or a larger machine, or pass --check_memory false."
         )
-    if needed > size:
-        print(
-            f"A step needs {needed / GB:.1f} GB by the plan, the GPU has {size / GB:.1f} GB: it will "
-            "probably run out of memory. Lower data.batch_size, or turn gradient checkpointing on.",
-            file=sys.stderr,
-        )
+
+
+def _held(model: PersonalizedVideoChat, config: Namespace) -> int:
+    """Bytes of weights, and of gradients and two moments of what the stage that trains most trains."""
+    weights = sum(t.nbytes for t in {id(t): t for t in (*model.parameters(), *model.buffers())}.values())
+    cost = StepCost(0, weights, 0, 0, 0)
+    if model.chat.language_model.quantization:
+        cost = in_four_bits(model, cost)
+    groups = model.chat.parameter_groups()
+    trained = [
+        sum(p.nbytes for name in stage.trainable for p in groups.get(name, ()))
+        for stage in (config.stages.image, config.stages.video)
+        if stage.epochs
+    ]
+    return cost.weights + 3 * max(trained, default=0)
 
 
 def weightless_model(config: Namespace) -> PersonalizedVideoChat:
@@ -105,9 +111,9 @@ def _on_gpu(trainer: Namespace) -> bool:
     return trainer.accelerator == "auto" and torch.cuda.is_available()
 
 
-def _simulated(model: PersonalizedVideoChat, stages: StagePlan, config: Namespace) -> list[Any]:
+def _simulated(model: PersonalizedVideoChat, stages: StagePlan, config: Namespace) -> list[StepCost]:
     with without_data(model):
-        return [
+        costs = [
             simulate_step(
                 model,
                 stage,
@@ -119,3 +125,5 @@ def _simulated(model: PersonalizedVideoChat, stages: StagePlan, config: Namespac
             for stage in (stages.image, stages.video)
             if stage.epochs
         ]
+        quantised = model.chat.language_model.quantization
+        return [in_four_bits(model, cost) for cost in costs] if quantised else costs

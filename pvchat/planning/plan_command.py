@@ -45,9 +45,10 @@ def main(options: argparse.Namespace) -> None:
         raise UserError(f"--share must be in (0, 1]: got {options.share}.")
     if options.questions < 1:
         raise UserError(f"--questions must be >= 1: got {options.questions}.")
-    args = ["fit", *options.more]
-    if not any(a.split("=")[0] == "--model.subjects" for a in options.more):
-        args.append("--model.subjects=[subject]")
+    if options.persons < 1:
+        raise UserError(f"--persons must be >= 1: got {options.persons}.")
+    names = ",".join(f"person{n + 1}" for n in range(options.persons))
+    args = ["fit", *options.more, f"--model.subjects=[{names}]"]
     cli: Any = run(args, PlanningCLI)
     config = cli.config.fit
     precision = str(config.trainer.precision or "32-true")
@@ -60,7 +61,8 @@ def main(options: argparse.Namespace) -> None:
         num_frames=cli.datamodule.settings.num_frames,
         autocast=AUTOCAST[precision],
     )
-    print(f"Experiment {config.name!r}, {precision}, simulated without weights.\n")
+    persons = "1 person" if options.persons == 1 else f"{options.persons} persons"
+    print(f"Experiment {config.name!r}, {precision}, {persons} (--persons), simulated without weights.\n")
     device = DEVICES[options.device] if options.device else None
     size = cli.datamodule.batch_size
     steps, known = _steps(cli), True

@@ -51,6 +51,7 @@ class MeanColours:
     """One view, one token a frame: its mean colour; "face" is seen in even frames. Counts its calls."""
 
     show = staticmethod(first_frames)
+    to = staticmethod(lambda device: None)
 
     def __init__(self, name: str = "mean colours") -> None:
         self.fingerprint, self.calls = name, 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pvchat.assets import ASSETS
 from pvchat.datamodules import video
 from pvchat.doctor import installation
 from pvchat.errors import UserError
@@ -20,7 +21,7 @@ def test_the_cache_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PVCHAT_CACHE", str(tmp_path / "cache"))
     found = installation.cache()
     assert str(tmp_path / "cache") in found
-    assert "0 of 5 pretrained parts ready; pvchat assets prefetch fetches the rest" in found
+    assert f"0 of {len(ASSETS)} pretrained parts ready; pvchat assets prefetch fetches the rest" in found
 
 
 @pytest.mark.parametrize(

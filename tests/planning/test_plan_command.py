@@ -54,6 +54,7 @@ def test_hours_without_a_corpus_are_of_so_many_questions(
         (["--device", "abacus"], "invalid choice: 'abacus'"),
         (["-c", DEBUG, "--model.warmup_stepz=3"], "warmup_stepz"),
         (["-c", DEBUG, "--share", "0"], "--share must be in (0, 1]: got 0.0"),
+        (["-c", DEBUG, "--persons", "0"], "--persons must be >= 1: got 0"),
         (["-c", DEBUG, "--questions", "0"], "--questions must be >= 1: got 0"),
         ([], "plan needs a config: got none"),
     ],
@@ -86,6 +87,16 @@ def test_a_4_bit_language_model_is_planned_as_configured_and_beside_the_whole(
         next(line for line in told.splitlines() if "language model  " in line) for told in (whole, packed)
     ]
     assert lines[0] == lines[1]
+
+
+def test_more_persons_have_more_rows_and_queries(capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for persons in (1, 3):
+        assert main(["plan", "-c", DEBUG, f"--persons={persons}"]) == 0
+        told = capsys.readouterr().out
+        (count,) = re.findall(r"^token rows, personal queries +([\d,]+)$", told, flags=re.M)
+        found.append(int(count.replace(",", "")))
+    assert found[1] == 3 * found[0]
 
 
 @pytest.mark.slow
