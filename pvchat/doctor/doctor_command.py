@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from pvchat.arguments import has_config
 from pvchat.doctor.installation import CHECKS
 from pvchat.errors import UserError
 
@@ -13,6 +14,11 @@ def main(options: argparse.Namespace) -> None:
     """Run every check, also behind one that fails. Raises UserError when some did."""
     if options.store and not options.more:
         raise UserError("--store keeps the logits of an experiment's checkpoint: give it with -c FILE.")
+    if options.more and not has_config(options.more):
+        raise UserError(
+            f"doctor takes options of fit beside an experiment (-c FILE): got {' '.join(options.more)}. "
+            "pvchat doctor --help lists its own."
+        )
     failed = [name for name, check in CHECKS.items() if not _passes(name, check)]
     if options.gpu or options.more:
         from pvchat.doctor.rented_gpu import device_report, first_steps

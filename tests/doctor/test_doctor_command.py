@@ -40,6 +40,16 @@ def test_no_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert "FAILED  device       a GPU is needed" in capsys.readouterr().out
 
 
+def test_a_mistyped_option_is_refused_before_any_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor_command, "CHECKS", {"one": lambda: "fine"})
+    assert main(["doctor", "--gpuu"]) == 2
+    told = capsys.readouterr()
+    assert "beside an experiment (-c FILE): got --gpuu." in told.err
+    assert told.out == ""
+
+
 def test_an_experiment(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(doctor_command, "CHECKS", {})
     assert main(["doctor", "-c", str(ROOT / "experiments" / "debug.yaml")]) == 0
