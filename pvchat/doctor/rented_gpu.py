@@ -12,8 +12,8 @@ from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
 from pvchat.planning.plan import WORDS, in_four_bits
-from pvchat.planning.plan_command import AUTOCAST, PlanningCLI
-from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
+from pvchat.planning.plan_command import PlanningCLI
+from pvchat.planning.simulation import AUTOCAST, StepCost, example_batch, simulate_step, without_data
 from pvchat.stages import Stage, StageName
 from pvchat.training import PersonalizedVideoChat
 

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from pvchat.errors import UserError
 from pvchat.planning.devices import RESERVED
 from pvchat.planning.plan import WORDS, in_four_bits
-from pvchat.planning.simulation import StepCost, example_batch, simulate_step, without_data
+from pvchat.planning.simulation import AUTOCAST, StepCost, example_batch, simulate_step, without_data
 from pvchat.stages import StagePlan
 from pvchat.training import PersonalizedVideoChat
 
@@ -19,7 +19,6 @@ SMALL = 1e9  # bytes of weight files below which nothing is looked at
 WEIGHTS = {".bin", ".pt", ".pth", ".safetensors"}
 _REMEDY = "Take a smaller model or a larger machine, or pass --check_memory false."
 GB = 1e9
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
 
 
 def check_memory(config: Namespace) -> None:

@@ -14,9 +14,8 @@ from pvchat.lightning_cli import PVChatCLI, run
 from pvchat.planning.devices import DEVICES
 from pvchat.planning.plan import make_plan
 from pvchat.planning.report import STAGES, report
+from pvchat.planning.simulation import AUTOCAST
 from pvchat.stages import StageName
-
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
 
 
 class PlanningCLI(PVChatCLI):

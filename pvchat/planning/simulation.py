@@ -14,6 +14,9 @@ from pvchat.planning.meter import Meter
 from pvchat.stages import Stage
 from pvchat.training import PersonalizedVideoChat
 
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": None}
+"""What a precision of the trainer computes in."""
+
 
 @dataclass(frozen=True)
 class StepCost:
