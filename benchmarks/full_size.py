@@ -45,9 +45,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.stage is None:
-        for stage in LATE_BLOCKS:
-            command = [sys.executable, "-m", __spec__.name, "--stage", stage, f"--threads={options.threads}"]
+    if not FREED_AT_ONCE.items() <= os.environ.items():
+        for stage in LATE_BLOCKS if options.stage is None else [options.stage]:
+            command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--stage", stage]
             subprocess.run(command, check=True, env=os.environ | FREED_AT_ONCE)
         return
     late = LATE_BLOCKS[options.stage] if options.late_blocks is None else options.late_blocks

@@ -67,6 +67,9 @@ class VJEPA2(TubeletEncoder):
                 tokens = block(tokens)[0]
         return self._norm(tokens)
 
+    def late_blocks(self) -> list[nn.Module]:
+        return list(self.blocks[self.boundary :])
+
     def late_parameters(self) -> list[nn.Parameter]:
         if not self.num_late_blocks:
             return []

@@ -26,8 +26,8 @@ def check_memory(config: Namespace) -> None:
     into the free memory of a machine without GPU; a step by the plan, activations included, into the GPU.
     What loads less than 1 GB from folders passes at once; a larger model is built without weights, which
     takes seconds, and simulated for a GPU: minutes."""
-    if weights_on_disk(config.model) < SMALL:
-        return
+    if weights_on_disk(config.model) < SMALL or config.trainer.strategy == "fsdp":
+        return  # the plan does not know of parts
     model = weightless_model(config.model)
     if not _on_gpu(config.trainer):
         held, free = _held(model, config), free_memory()

@@ -8,14 +8,13 @@ import numpy.typing as npt
 from sklearn.cluster import DBSCAN
 
 from pvchat.faces import SAME_PERSON, Face, FaceAnalyzer, Vector
+from pvchat.synthesis.likeness import ONE_SUBJECT, distance
 from pvchat.synthesis.portraits import FaceChoiceError
 
 Frames = npt.NDArray[np.uint8]
 GROUPING = ((0.45, 3), (SAME_PERSON, 2))
 """Largest distance of neighbours and least faces of a group (DBSCAN), tried in this order. The released code
 does the same with cosine .6 / 3 and .7 / 2 of another embedding."""
-LIKE_PHOTO = 0.65
-"""Photos of one person on different occasions are mostly nearer than this."""
 _CLEARLY_MORE = 2.0  # a person seen this many times larger or longer than the next is the one meant
 
 
@@ -67,8 +66,8 @@ def group(seen: Sequence[Sighting]) -> list[Person]:
     if not seen:
         return []
     labels = np.full(len(seen), -1)
-    for distance, least in GROUPING:
-        labels = DBSCAN(eps=distance, min_samples=least).fit_predict(np.stack([s.embedding for s in seen]))
+    for reach, least in GROUPING:
+        labels = DBSCAN(eps=reach, min_samples=least).fit_predict(np.stack([s.embedding for s in seen]))
         if (labels >= 0).any():
             break
     else:
@@ -110,12 +109,12 @@ def choose(
 
 
 def _most_alike(people: Sequence[Person], name: str, like: Sequence[Vector]) -> Person:
-    away = [min(float(np.linalg.norm(p.embedding - photo)) for photo in like) for p in people]
+    away = [distance([p.embedding], like) for p in people]
     nearest = int(np.argmin(away))
-    if away[nearest] > LIKE_PHOTO:
+    if away[nearest] > ONE_SUBJECT:
         raise FaceChoiceError(
             f"--like must show somebody who is in {name}: the nearest of {len(people)} people there is "
-            f"{away[nearest]:.2f} away, one person is below {LIKE_PHOTO:g}. Give another photo, or --face N.",
+            f"{away[nearest]:.2f} away, one person is below {ONE_SUBJECT:g}. Give another, or --face N.",
             found=len(people),
         )
     return people[nearest]

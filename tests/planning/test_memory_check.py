@@ -98,6 +98,14 @@ def test_what_is_trained_counts_four_times(fit: Any, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("large")
+def test_a_sharded_model_is_not_held_against_one_gpu(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_check, "_on_gpu", lambda _: True)
+    monkeypatch.setattr(memory_check, "gpu_memory", lambda: 0)
+    assert fit("--trainer.strategy=fsdp") == 71
+    assert fit() == 2
+
+
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("on_gpu", [False, True])
 def test_a_4_bit_language_model_counts_as_such(
     fit: Any, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
