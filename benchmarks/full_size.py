@@ -40,12 +40,12 @@ GB = 1e9
 def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--stage", choices=("image", "video"), help="one of them, in this process")
+    parser.add_argument("--stage", choices=("image", "video"), help="one of them alone")
     parser.add_argument("--late-blocks", type=int, help="unfrozen blocks of the encoder")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if not FREED_AT_ONCE.items() <= os.environ.items():
+    if options.stage is None or not FREED_AT_ONCE.items() <= os.environ.items():
         for stage in LATE_BLOCKS if options.stage is None else [options.stage]:
             command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--stage", stage]
             subprocess.run(command, check=True, env=os.environ | FREED_AT_ONCE)
