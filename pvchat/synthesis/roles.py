@@ -2,9 +2,9 @@
 
 Adapters of a role are interchangeable: the default runs on a laptop, the paper's generators on a GPU box."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from pvchat.faces import Vector
 
 Frames = npt.NDArray[np.uint8]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,15 @@ class AnswerRewriter(Protocol):
 
     def rewrite(self, question: str, answer: str, *, subject: str) -> str:
         """The same answer about ``<subject>``."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs the same work on many items: here, in several processes, on several machines."""
+
+    def map(
+        self, make_worker: Callable[[], Callable[[Item], Result]], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Results in the order of ``items``. ``make_worker`` loads models once a process; it, the items and
+        the results are pickled. What is large is written to files by the worker."""
         ...
