@@ -18,8 +18,9 @@ from pvchat.quickstart.material import Material, default_material, own_material
 from pvchat.reporting.conversation import conversation
 from pvchat.reporting.summary import summary
 from pvchat.runs import experiment_file
-from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
+from pvchat.synthesis.builder import CorpusSettings, build_corpus
 from pvchat.synthesis.identities import default_negatives
+from pvchat.synthesis.pipeline.takes import SplitSize
 from pvchat.synthesis.questions import QuestionCounts
 
 ASSETS = ("smollm2-135m-instruct", "vit-s-focus", "face-embedding", "carphone")

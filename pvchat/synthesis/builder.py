@@ -5,8 +5,8 @@ with strangers, so nothing but the face tells who is there."""
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +15,16 @@ from tqdm import tqdm
 from pvchat.datamodules.manifest import Record, Split, write_manifest
 from pvchat.errors import UserError
 from pvchat.subjects import check_name
-from pvchat.synthesis.backgrounds import BACKGROUNDS
-from pvchat.synthesis.casting import deal, scenes, strangers
-from pvchat.synthesis.composer import Scene, compose, match
+from pvchat.synthesis.composer import Scene
+from pvchat.synthesis.executors import LocalExecutor
+from pvchat.synthesis.pipeline.filming import Camera, Clip, film
+from pvchat.synthesis.pipeline.finishing import record_of
+from pvchat.synthesis.pipeline.head_studio import HeadStudio
+from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, plan_takes
 from pvchat.synthesis.portraits import Portrait
 from pvchat.synthesis.questions import QuestionCounts, clip_qa
-from pvchat.synthesis.writing import write_photo, write_video
 
 Portraits = Mapping[Split, Sequence[Portrait]]
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class SplitSize:
-    """Scenes of a split, and how many strangers are filmed in each of them besides the subjects."""
-
-    scenes: int
-    strangers: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,11 +89,29 @@ def build_corpus(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"a corpus needs a folder of its own: {out} is there and not empty. Choose another.")
     partial = out.with_name(f".{out.name}.{os.getpid()}")
+    sizes = {split: settings.size(split) for split in SPLITS}
+    casts = {
+        split: Cast({n: positives[n].get(split, ()) for n in subjects}, negatives.get(split, ()))
+        for split in SPLITS
+    }
+    studio = HeadStudio(
+        num_frames=settings.num_frames,
+        size_px=settings.size_px,
+        grayscale=settings.grayscale,
+        new_places_in_test=settings.new_places_in_test,
+        seed=seed,
+    )
     try:
-        sizes = [settings.size(split) for split in _SPLITS]
-        total = sum(size.scenes * (len(subjects) + size.strangers) for size in sizes)
+        total = sum(size.scenes * (len(subjects) + size.strangers) for size in sizes.values())
         with tqdm(total=total, desc="clips", unit="clip", disable=not progress) as bar:
-            records = list(_compose_all(subjects, positives, negatives, partial, seed, settings, bar.update))
+            filmed = film(
+                plan_takes(studio, casts, sizes, seed=seed),
+                SPLITS,
+                camera=Camera(studio=studio, folder=partial, photos=settings.photos),
+                executor=LocalExecutor(),
+                done=bar.update,
+            )
+        records = [_record(clip, studio, subjects, settings) for clip in filmed.kept]
         records += [_take_over(clip, n, subjects, partial, seed, settings) for n, clip in enumerate(raw)]
         write_manifest(partial / "manifest.jsonl", records)
         if out.exists():
@@ -111,71 +122,15 @@ def build_corpus(
     return out / "manifest.jsonl"
 
 
-def _compose_all(
-    subjects: Sequence[str],
-    positives: Mapping[str, Portraits],
-    negatives: Portraits,
-    out: Path,
-    seed: int,
-    settings: CorpusSettings,
-    done: Callable[[], object],
-) -> Iterator[Record]:
-    """Write all composed clips and tell of each."""
-    for split in _SPLITS:
-        own = {name: positives[name].get(split, ()) for name in subjects}
-        others = negatives.get(split, ())
-        for n, (scene, cast) in enumerate(_film(own, others, split, seed, settings)):
-            for role, (name, portrait) in enumerate(cast):
-                clip_id = f"{split}-{n:03d}-{role}"
-                frames = compose(portrait, scene, num_frames=settings.num_frames, size_px=settings.size_px)
-                path = out / "clips" / f"{clip_id}.mp4"
-                write_video(path, frames)
-                if settings.photos:
-                    write_photo(path.with_suffix(".png"), frames[0])
-                presence = {other: other == name for other in subjects}
-                rng = np.random.default_rng([scene.seed, role, 1])
-                yield Record(
-                    id=clip_id,
-                    path=path,
-                    presence=presence,
-                    source_id=portrait.source_id,
-                    background=scene.background,
-                    clothes=str(scene.clothes),
-                    motion=scene.motion,
-                    origin="negative" if name is None else "warp",
-                    split=split,
-                    licence=portrait.licence,
-                    consent=portrait.consent,
-                    qa=clip_qa(presence, scene, rng, settings.questions),
-                )
-                done()
-
-
-def _film(
-    positives: Mapping[str, Sequence[Portrait]],
-    negatives: Sequence[Portrait],
-    split: Split,
-    seed: int,
-    settings: CorpusSettings,
-) -> Iterator[tuple[Scene, list[tuple[str | None, Portrait]]]]:
-    """The scenes of a split and who is filmed in each, with the name of a subject or None."""
-    rng, size = np.random.default_rng([seed, _SPLITS.index(split)]), settings.size(split)
-    in_turn = scenes(rng, _places(split, seed, settings))
-    own = {name: deal(rng, portraits) for name, portraits in positives.items()}
-    others = strangers(rng, negatives)
-    for n in range(size.scenes):
-        cast: list[tuple[str | None, Portrait]] = [(name, next(deck)) for name, deck in own.items()]
-        cast += [(None, portrait) for portrait in others(size.strangers, n % 2 == 0)]
-        yield match(next(in_turn), [p for _, p in cast], grayscale=settings.grayscale), cast
-
-
-def _places(split: Split, seed: int, settings: CorpusSettings) -> list[str]:
-    kinds = list(BACKGROUNDS)
-    if not settings.new_places_in_test:
-        return kinds  # the same kinds, but never the same picture
-    kinds = [kinds[i] for i in np.random.default_rng([seed, 99]).permutation(len(kinds))]
-    reserved = len(kinds) // 3
-    return kinds[:reserved] if split == "test" else kinds[reserved:]
+def _record(
+    clip: Clip[Portrait, Scene], studio: HeadStudio, subjects: Sequence[str], settings: CorpusSettings
+) -> Record:
+    take = clip.take
+    presence = {name: name == take.subject for name in subjects}
+    rng = np.random.default_rng([take.scene.seed, take.role, 1])
+    return replace(
+        record_of(clip, studio, subjects), qa=clip_qa(presence, take.scene, rng, settings.questions)
+    )
 
 
 def _take_over(
@@ -217,7 +172,7 @@ def _check(
         check_name(name)
         if name not in positives:
             raise UserError(f"each subject must have portraits: {name!r} has none, {sorted(positives)} have.")
-    for split in _SPLITS:
+    for split in SPLITS:
         size = settings.size(split)
         if not size.scenes:
             continue
@@ -232,7 +187,7 @@ def _check(
                 f"{size.strangers} strangers a scene need as many different people: {split!r} has {people}. "
                 "Give more negatives or ask for fewer."
             )
-    trained = {p.person for split in _SPLITS[:2] for p in negatives.get(split, ())}
+    trained = {p.person for split in SPLITS[:2] for p in negatives.get(split, ())}
     if seen := sorted(trained & {p.person for p in negatives.get("test", ())}):
         raise UserError(
             f"strangers of the test must be new people: {seen[0]!r} is also in training or validation."

@@ -1,16 +1,24 @@
 """Who is filmed in which scene: everybody equally often, in an order fixed by the seed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from pvchat.synthesis.composer import Scene
 from pvchat.synthesis.motions import MOTIONS
-from pvchat.synthesis.portraits import Portrait
 from pvchat.synthesis.wardrobe import COLOURS, GARMENTS, Clothes
 
+
+class _Actor(Protocol):
+    @property
+    def person(self) -> str: ...
+    @property
+    def moves(self) -> bool: ...
+
+
 Item = TypeVar("Item")
+ActorT = TypeVar("ActorT", bound=_Actor)
 
 
 def deal(rng: np.random.Generator, items: Sequence[Item]) -> Iterator[Item]:
@@ -27,21 +35,19 @@ def scenes(rng: np.random.Generator, places: Sequence[str]) -> Iterator[Scene]:
         yield Scene(place, Clothes(colour, garment), motion, seed=int(rng.integers(1 << 31)))
 
 
-def strangers(
-    rng: np.random.Generator, portraits: Sequence[Portrait]
-) -> Callable[[int, bool], list[Portrait]]:
+def strangers(rng: np.random.Generator, actors: Sequence[ActorT]) -> Callable[[int, bool], list[ActorT]]:
     """A function ``(count, moving)`` that chooses different people. ``moving`` prefers recordings to photos:
     a scene in which one head is a photo shows all heads as photos (``composer.match``), so scenes of either
     kind are cast from their own people."""
-    people: dict[str, list[Portrait]] = {}
-    for portrait in portraits:
-        people.setdefault(portrait.person, []).append(portrait)
-    moves = {name: all(len(p.heads) > 1 for p in own) for name, own in people.items()}
+    people: dict[str, list[ActorT]] = {}
+    for actor in actors:
+        people.setdefault(actor.person, []).append(actor)
+    moves = {name: all(a.moves for a in own) for name, own in people.items()}
     groups = {flag: [name for name in people if moves[name] == flag] for flag in (True, False)}
     decks = {flag: deal(rng, names) for flag, names in groups.items() if names}
     own = {name: deal(rng, choices) for name, choices in people.items()}
 
-    def choose(count: int, moving: bool) -> list[Portrait]:
+    def choose(count: int, moving: bool) -> list[ActorT]:
         chosen: list[str] = []
         for flag in (moving, not moving):
             enough = min(count, len(chosen) + len(groups[flag]))

@@ -56,7 +56,7 @@ def match(scene: Scene, portraits: Sequence[Portrait], *, grayscale: bool | None
         detail=min(UNIT_PX, *(p.detail for p in portraits)),
         grey=any(p.grey for p in portraits) if grayscale is None else grayscale,
         opening=opening,
-        freeze=any(len(p.heads) == 1 for p in portraits),
+        freeze=not all(p.moves for p in portraits),
     )
 
 

@@ -9,8 +9,9 @@ from filelock import FileLock
 from pvchat.assets import cache_dir
 from pvchat.datamodules.manifest import Record, read_manifest
 from pvchat.faces import FaceAnalyzer
-from pvchat.synthesis.builder import CorpusSettings, SplitSize, build_corpus
+from pvchat.synthesis.builder import CorpusSettings, build_corpus
 from pvchat.synthesis.identities import admiral, astronaut
+from pvchat.synthesis.pipeline.takes import SplitSize
 from pvchat.synthesis.questions import QuestionCounts
 from pvchat.synthesis.reshaping import reshape, sample_genes
 

@@ -2,6 +2,7 @@
 
 The threshold comes from real impostors: people who are not the subject, none of them of a test."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,13 @@ class IdentityGate:
     ) -> None:
         self.references, self.calibration = references, calibration
         self.faces, self.num_frames = faces, num_frames
+
+    @property
+    def fingerprint(self) -> str:
+        """Names all that a verdict depends on."""
+        looks = b"".join(np.asarray(v, np.float32).tobytes() for v in self.references)
+        settings = repr((self.calibration.threshold, self.num_frames, self.faces.fingerprint))
+        return hashlib.sha256(looks + settings.encode()).hexdigest()[:16]
 
     @classmethod
     def calibrated(

@@ -48,6 +48,11 @@ class Portrait:
     consent: str = "not stated"
 
     @property
+    def moves(self) -> bool:
+        """False for a photo."""
+        return len(self.heads) > 1
+
+    @property
     def grey(self) -> bool:
         """True when the head has no colour."""
         rgb = self.heads[0, ..., :3][self.heads[0, ..., 3] > 128].astype(int)

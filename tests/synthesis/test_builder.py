@@ -8,7 +8,8 @@ import pytest
 
 from pvchat.datamodules.manifest import Record, read_manifest, shared_sources
 from pvchat.errors import UserError
-from pvchat.synthesis.builder import CorpusSettings, Portraits, RawClip, SplitSize, build_corpus
+from pvchat.synthesis.builder import CorpusSettings, Portraits, RawClip, build_corpus
+from pvchat.synthesis.pipeline.takes import SplitSize
 from pvchat.synthesis.portraits import Portrait
 from pvchat.synthesis.questions import QuestionCounts
 from pvchat.synthesis.writing import write_video
@@ -149,13 +150,13 @@ def test_a_corpus_is_there_whole_or_not_at_all(
 ) -> None:
     written: list[Path] = []
 
-    def interrupted(path: Path, frames: object) -> None:
+    def interrupted(path: Path, frames: object, *, fps: int) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
         write_video(path, np.zeros((1, 32, 32, 3), np.uint8))
         written.append(path)
 
-    monkeypatch.setattr("pvchat.synthesis.builder.write_video", interrupted)
+    monkeypatch.setattr("pvchat.synthesis.pipeline.filming.write_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build_corpus(
             subjects=["tom"],

@@ -1,0 +1,1 @@
+"""From people to a corpus: scenes planned, filmed, judged, asked about, written down."""
