@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from pvchat import __version__
 from pvchat.errors import UserError
 from pvchat.interruption import Interruption, interrupt
 from pvchat.planning.devices import DEVICES
+from pvchat.synthesis.pipeline.request import AboutSubject, SubjectAction
 from pvchat.threads import share_cores
 
 LIGHTNING = {
@@ -110,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = partial(commands.add_parser, allow_abbrev=False)  # it is not inherited
     _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
+    _synthesize(add("synthesize", help="one clip of a person -> a training corpus"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
     _data(add("data", help="check a manifest: what it holds, whether test clips were seen in training"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
@@ -145,6 +148,50 @@ def _quickstart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=_whole(1), help="CPU threads (default: all cores)")
     parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
     parser.set_defaults(module="pvchat.quickstart.request")
+
+
+def _synthesize(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "From one clip or a few photos of somebody to a corpus to train on: the person in other places, "
+        "clothes and motions, other people in the same ones, and questions with their answers. Ends with "
+        "manifest.jsonl, a contact sheet to look at and statistics; killed, it goes on when it is called "
+        "again. Options of a subject stand behind its --subject, which may be repeated. Values of the recipe "
+        "are overridden as in --faces 4 (see --print-config)."
+    )
+    parser.add_argument("--subject", action=SubjectAction, metavar="NAME", dest="subjects")
+    own: Any = partial(parser.add_argument, action=AboutSubject, default=argparse.SUPPRESS)
+    own("--reference", nargs="+", metavar="PATH", help="clips, photos or folders of them")
+    own("--face", type=_whole(1), metavar="N", help="which person of the reference, from left, first is 1")
+    own("--like", nargs="+", metavar="PHOTO", help="the person of the reference who looks like this")
+    own("--gender", choices=("female", "male"), help="for prompts; else asked of a captioner")
+    own("--age", choices=("young", "middle-aged", "elderly"), help="under 35, 35 to 60, over 60")
+    own("--licence", metavar="TEXT", help="of the reference, for the manifest")
+    own("--consent", metavar="TEXT", help="of the person, for the manifest")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the corpus")
+    parser.add_argument(
+        "-c",
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="recipe: synthesis/laptop.yaml (default), synthesis/paper.yaml or your own; later ones win",
+    )
+    parser.add_argument(
+        "--gallery", metavar="FOLDER", help="photos and clips of other people, a sub-folder or file each"
+    )
+    parser.add_argument("--places", metavar="FOLDER", help="pictures and clips to show people in front of")
+    parser.add_argument(
+        "--allow",
+        choices=("source", "background"),
+        action="append",
+        default=[],
+        help="what test clips may share with training (may be repeated)",
+    )
+    parser.add_argument("--commercial", action="store_true", help="refuse parts that forbid commercial use")
+    parser.add_argument("--workers", type=_whole(1), default=1, help="processes that film (default: 1)")
+    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
+    parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and exit")
+    parser.set_defaults(module="pvchat.synthesis.pipeline.request", takes_more=True)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:

@@ -99,7 +99,12 @@ class Take(Generic[A, S]):
 
 
 def plan_takes(
-    studio: Studio[A, S], casts: Mapping[Split, Cast[A]], sizes: Mapping[Split, SplitSize], *, seed: int
+    studio: Studio[A, S],
+    casts: Mapping[Split, Cast[A]],
+    sizes: Mapping[Split, SplitSize],
+    *,
+    seed: int,
+    prefix: str = "",
 ) -> Callable[[Split, int], list[list[Take[A, S]]]]:
     """A function ``(split, attempt)``: all takes of a split, by scene. A later attempt has as many
     other scenes, cast anew: the first is filmed whole, of the later ones what must be repeated."""
@@ -121,7 +126,7 @@ def plan_takes(
             scene = studio.match(next(in_turn), [actor for _, actor in people])
             scenes.append(
                 [
-                    Take(f"{split}-{n:03d}-{role}{again}", split, name, actor, scene, role)
+                    Take(f"{prefix}{prefix and '-'}{split}-{n:03d}-{role}{again}", split, name, actor, scene, role)
                     for role, (name, actor) in enumerate(people)
                 ]
             )

@@ -1,0 +1,56 @@
+"""Who is filmed in which split: nobody's pictures, and no stranger, on both sides of a test."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from pvchat.datamodules.manifest import Split
+from pvchat.synthesis.pipeline.takes import SPLITS, A, Cast
+
+T = TypeVar("T")
+SHARES: tuple[tuple[Split, float], ...] = (("train", 0.5), ("validation", 0.65), ("test", 1.0))
+"""Up to which part of a recording, or of a list of photos, pictures go to each split."""
+
+
+def split_own(pictures: Sequence[T], at: Callable[[T], float]) -> dict[Split, list[T]]:
+    """Pictures of a subject by where they lie in their recording or list, ``at`` (0..1). A split that would
+    have none is left out, but for validation, which then has those of the training."""
+    dealt: dict[Split, list[T]] = {split: [] for split in SPLITS}
+    for picture in pictures:
+        dealt[next(split for split, end in SHARES if at(picture) < end or end == 1.0)].append(picture)
+    if not dealt["train"]:
+        dealt["train"], dealt["validation"] = dealt["validation"], []
+    if not dealt["train"]:
+        dealt["train"], dealt["test"] = dealt["test"], []
+    if not dealt["validation"]:
+        dealt["validation"] = dealt["train"]
+    return {split: own for split, own in dealt.items() if own}
+
+
+def split_people(people: Sequence[T]) -> dict[Split, list[T]]:
+    """Every fourth person goes to the test, every eighth to validation; with few people each split gets one
+    while they last, the test first."""
+    if len(people) < 4:
+        order: tuple[Split, ...] = ("train", "test", "validation")
+        return {split: [p] for split, p in zip(order, people, strict=False)}
+    dealt: dict[Split, list[T]] = {split: [] for split in SPLITS}
+    for number, person in enumerate(people):
+        split: Split = "test" if number % 4 == 1 else "validation" if number % 8 == 2 else "train"
+        dealt[split].append(person)
+    return dealt
+
+
+def casts_of(
+    subjects: Mapping[str, Mapping[Split, Sequence[A]]],
+    strangers: Mapping[Split, Sequence[A]],
+    lookalikes: Mapping[Split, Sequence[A]],
+) -> dict[Split, Cast[A]]:
+    """Casts of the splits in which every subject has pictures."""
+    return {
+        split: Cast(
+            {name: own[split] for name, own in subjects.items()},
+            strangers.get(split, ()),
+            lookalikes.get(split, ()),
+        )
+        for split in SPLITS
+        if all(own.get(split) for own in subjects.values())
+    }

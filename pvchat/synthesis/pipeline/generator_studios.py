@@ -1,0 +1,188 @@
+"""The paper's generators as studios: scenes are prompts and motions, everybody gets the same ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pvchat.datamodules.manifest import Origin, Split
+from pvchat.errors import UserError
+from pvchat.synthesis.animation.motion_library import MotionLibrary
+from pvchat.synthesis.attributes import Attributes
+from pvchat.synthesis.casting import deal
+from pvchat.synthesis.pipeline.history import fingerprint
+from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.questions.witnesses import Facts
+from pvchat.synthesis.roles import (
+    Adapter,
+    IdentityImageSynthesizer,
+    IdentityVideoSynthesizer,
+    Made,
+    PortraitAnimator,
+)
+from pvchat.synthesis.scene_prompts import ScenePrompt, sample_prompts
+from pvchat.synthesis.studio import Actor
+
+MOTIONS = ("nod", "shake", "question", "smile", "anger")
+"""Of the paper: yes, no, query, smile, anger."""
+
+
+@dataclass(frozen=True)
+class PromptScene:
+    """What a generator is asked for, and how the person then moves."""
+
+    prompt: ScenePrompt | None
+    motion: str | None
+    seed: int
+
+
+class Directed(Protocol):
+    """A studio whose scenes depend on who the subjects are."""
+
+    def directed(self, attributes: Attributes) -> object:
+        """The studio for subjects like that."""
+        ...
+
+
+class _Prompted:
+    """Scenes out of the prompt library, for people of some gender and age."""
+
+    origin: Origin = "generated"
+    adapter: Adapter
+
+    def __init__(self, *, attributes: Attributes | None, prompts: int, motions: Sequence[str]) -> None:
+        self.attributes, self.prompts, self.motions = attributes, prompts, tuple(motions)
+
+    def plan(self, rng: np.random.Generator, split: Split) -> Iterator[PromptScene]:
+        if self.attributes is None:
+            raise UserError("prompts are for a gender and an age group: got neither. Give --gender and --age.")
+        gender, age = self.attributes.gender, self.attributes.age_group
+        # a place of the test is asked for in no other split
+        found = sample_prompts(gender, age, 2 * self.prompts, seed=0)
+        own = found[self.prompts :] if split == "test" else found[: self.prompts]
+        motions: Iterator[str | None] = deal(rng, self.motions or (None,))
+        for prompt, motion in zip(deal(rng, own), motions, strict=True):
+            yield PromptScene(prompt, motion, seed=int(rng.integers(1 << 31)))
+
+    def match(self, scene: PromptScene, cast: Sequence[Actor]) -> PromptScene:
+        return scene
+
+    def tell(self, scene: PromptScene) -> Told:
+        prompt, doing = scene.prompt, None
+        facts = Facts() if prompt is None else prompt.facts
+        if scene.motion is not None:
+            doing = MotionLibrary()[scene.motion].doing
+        facts = Facts(facts.clothes, doing or facts.doing, facts.place)
+        background = None if prompt is None else f"{facts.place} {scene.seed:08x}"
+        return Told(background, facts.clothes, scene.motion or facts.doing, facts)
+
+
+class PromptedVideos(_Prompted):
+    """A video of the person for each prompt, as by ConsisID in the paper. ``prompts`` different ones."""
+
+    def __init__(
+        self,
+        *,
+        video: IdentityVideoSynthesizer,
+        num_frames: int = 49,
+        prompts: int = 10,
+        attributes: Attributes | None = None,
+    ) -> None:
+        super().__init__(attributes=attributes, prompts=prompts, motions=())
+        self.video, self.num_frames = video, num_frames
+        self.adapter = video.adapter
+
+    def directed(self, attributes: Attributes) -> "PromptedVideos":
+        return PromptedVideos(
+            video=self.video, num_frames=self.num_frames, prompts=self.prompts, attributes=attributes
+        )
+
+    def shoot(self, actor: Actor, scene: PromptScene) -> Made:
+        assert scene.prompt is not None
+        return self.video.film(actor.photo, scene.prompt.text, seed=scene.seed, num_frames=self.num_frames)
+
+
+class PromptedPortraits(_Prompted):
+    """A picture of the person for each prompt, then moved: PhotoMaker and LivePortrait in the paper."""
+
+    def __init__(
+        self,
+        *,
+        image: IdentityImageSynthesizer,
+        animator: PortraitAnimator,
+        motions: Sequence[str] = MOTIONS,
+        num_frames: int = 49,
+        fps: float = 8.0,
+        prompts: int = 6,
+        attributes: Attributes | None = None,
+    ) -> None:
+        super().__init__(attributes=attributes, prompts=prompts, motions=motions)
+        self.image, self.animator = image, animator
+        self.num_frames, self.fps = num_frames, fps
+        self.adapter = _together(image.adapter, animator.adapter)
+
+    def directed(self, attributes: Attributes) -> "PromptedPortraits":
+        return PromptedPortraits(
+            image=self.image,
+            animator=self.animator,
+            motions=self.motions,
+            num_frames=self.num_frames,
+            fps=self.fps,
+            prompts=self.prompts,
+            attributes=attributes,
+        )
+
+    def shoot(self, actor: Actor, scene: PromptScene) -> Made:
+        assert scene.prompt is not None and scene.motion is not None
+        drawn = self.image.draw([actor.photo], scene.prompt.text, seed=scene.seed)
+        moved = self.animator.animate(
+            drawn.frames[0], scene.motion, seed=scene.seed, num_frames=self.num_frames, fps=self.fps
+        )
+        command = f"{drawn.command}; {moved.command}"
+        return Made(moved.frames, moved.fps, self.adapter, scene.seed, command, drawn.inputs)
+
+
+class MovingPhotos:
+    """The photo itself, moved: LivePortrait on the best face in the paper."""
+
+    origin: Origin = "warp"
+
+    def __init__(
+        self,
+        *,
+        animator: PortraitAnimator,
+        motions: Sequence[str] = MOTIONS,
+        num_frames: int = 49,
+        fps: float = 8.0,
+    ) -> None:
+        self.animator, self.motions = animator, tuple(motions)
+        self.num_frames, self.fps = num_frames, fps
+        self.adapter = animator.adapter
+
+    def plan(self, rng: np.random.Generator, split: Split) -> Iterator[PromptScene]:
+        for motion in deal(rng, self.motions):
+            yield PromptScene(None, motion, seed=int(rng.integers(1 << 31)))
+
+    def match(self, scene: PromptScene, cast: Sequence[Actor]) -> PromptScene:
+        return scene
+
+    def shoot(self, actor: Actor, scene: PromptScene) -> Made:
+        assert scene.motion is not None
+        return self.animator.animate(
+            actor.photo, scene.motion, seed=scene.seed, num_frames=self.num_frames, fps=self.fps
+        )
+
+    def tell(self, scene: PromptScene) -> Told:
+        assert scene.motion is not None
+        return Told(motion=scene.motion, facts=Facts(doing=MotionLibrary()[scene.motion].doing))
+
+
+def _together(first: Adapter, second: Adapter) -> Adapter:
+    return Adapter(
+        f"{first.name} + {second.name}",
+        f"{first.version} + {second.version}",
+        f"{first.licence}; {second.licence}",
+        first.commercial and second.commercial,
+        fingerprint(first, second),
+    )
