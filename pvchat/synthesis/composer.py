@@ -8,6 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pvchat.synthesis.backgrounds import background
+from pvchat.synthesis.light import Light, exposed, tone
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.motions import Pose, poses
 from pvchat.synthesis.portraits import HEAD_PX, UNIT_PX, Portrait
@@ -19,7 +20,6 @@ _NECK = 1.9  # head units from the eyes to the point about which a head tilts
 _WAIST = 7.0  # and the body sways
 _RADIUS = (1.5, 2.0)  # of a head, for turning it
 _DOME = 0.62  # depth of a head over its radius, for turning it
-_CHEEK = 150.0  # brightness that faces are drawn towards
 _CANVAS = 1.35  # drawings are larger than the frame, so that no edge shows when they move
 _EYES = 0.35  # height of the eyes on such a drawing
 
@@ -49,7 +49,7 @@ def match(scene: Scene, portraits: Sequence[Portrait], *, grayscale: bool | None
     if any(p.tight for p in portraits):
         opening = Opening()
         for portrait in portraits:
-            opening = opening.within(_opening(portrait))
+            opening = opening.within(opening_of(portrait))
     return replace(
         scene,
         clothes=scene.clothes if opening is None else Clothes(scene.clothes.colour, "hoodie"),
@@ -68,7 +68,7 @@ def compose(portrait: Portrait, scene: Scene, *, num_frames: int = 10, size_px: 
     flip = rng.random() < 0.5
     amplitude = rng.uniform(0.85, 1.15) * rng.choice([-1, 1])
     plate = background(scene.background, seed=scene.seed, size_px=size_px)
-    light = _Light(rng, plate)
+    light = Light(rng, plate)
     noise = rng.normal(0, 1.6, plate.shape).astype(np.float32)
     order = _order(len(portrait.heads), int(rng.integers(1 << 16)), num_frames, scene.freeze)
     heads = {i: _treat(portrait.heads[i], scene, portrait) for i in sorted(set(order))}
@@ -100,29 +100,6 @@ class _BodyMaps:
         self.head: Matrix = self.body @ shift @ _turn_about(pose.tilt, _NECK)
 
 
-class _Light:
-    """Light on the person (level, warmth, side, a little of the colours of the place) and on the picture."""
-
-    def __init__(self, rng: np.random.Generator, plate: Pixels) -> None:
-        mean = plate.mean((0, 1))
-        ambient = 1 + 0.14 * (mean / max(float(mean.mean()), 1.0) - 1)
-        level = 0.9 + 0.2 * float(mean.mean()) / 255 + rng.uniform(-0.07, 0.07)
-        warmth = rng.uniform(-0.05, 0.05)
-        self.colour = (level * ambient * [1 + warmth, 1, 1 - warmth]).astype(np.float32)
-        self.side = float(rng.uniform(-0.16, 0.16))
-        self.gain = float(rng.uniform(0.93, 1.07))
-        self.contrast = float(rng.uniform(0.9, 1.08))
-
-    def on(self, layer: Pixels) -> Image.Image:
-        across = 1 + self.side * np.linspace(-1, 1, layer.shape[1], dtype=np.float32)[:, None]
-        colours = np.minimum(layer[..., :3] * (self.colour * across), 255).astype(np.uint8)
-        return Image.fromarray(np.dstack([colours, layer[..., 3]]))
-
-    def finish(self, frame: Pixels, noise: npt.NDArray[np.float32]) -> Pixels:
-        scale, shift = self.gain * self.contrast, 118 * (1 - self.contrast)
-        return np.clip(frame * np.float32(scale) + (noise + np.float32(shift)), 0, 255).astype(np.uint8)
-
-
 def _order(count: int, start: int, num_frames: int, freeze: bool) -> list[int]:
     """Which head is shown in each frame: forth and back through the portrait."""
     if count == 1 or freeze:
@@ -139,21 +116,9 @@ def _treat(head: Pixels, scene: Scene, portrait: Portrait) -> Pixels:
         small = Image.fromarray(head[..., :3]).resize((size, size), Image.Resampling.BOX)
         head[..., :3] = np.asarray(small.resize((HEAD_PX, HEAD_PX), Image.Resampling.BICUBIC))
     if scene.grey:
-        head[..., :3] = _tone(head[..., :3])
-    brightness = max(float(np.mean(_skin(head, portrait.landmarks[0]))), 1.0)
-    gamma = np.clip(np.log(_CHEEK / 255) / np.log(min(brightness, 250) / 255), 0.7, 1.2)
-    levels = np.maximum(np.arange(256), 1) / 255
-    gain = (levels**gamma / levels).astype(np.float32)[head[..., :3].max(-1)]  # keeps the colour as it is
-    head[..., :3] = np.minimum(head[..., :3] * gain[..., None], 255).astype(np.uint8)
+        head[..., :3] = tone(head[..., :3])
+    head[..., :3] = exposed(head[..., :3], float(np.mean(_skin(head, portrait.landmarks[0]))))
     return head
-
-
-def _tone(rgb: Pixels) -> Pixels:
-    """Grey, printed in the tones of skin, so that it does not look pasted into a coloured scene."""
-    grey = rgb.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    levels = np.array([0, 70, 150, 215, 255])
-    tones = np.array([[10, 8, 8], [86, 60, 50], [176, 134, 114], [236, 202, 182], [255, 248, 240]])
-    return np.stack([np.interp(grey, levels, tones[:, c]) for c in range(3)], -1).astype(np.uint8)
 
 
 def _skin(head: Pixels, landmarks: npt.NDArray[np.float32]) -> tuple[int, int, int]:
@@ -217,7 +182,7 @@ def _turn_about(angle: float, y: float) -> Matrix:
     return np.array([[c, -s, s * y], [s, c, y - c * y], [0, 0, 1]])
 
 
-def _opening(portrait: Portrait) -> Opening:
+def opening_of(portrait: Portrait) -> Opening:
     """How far a hood must close to hide where the photo of a tight head ends."""
     limits = Opening()
     for head, landmarks in zip(portrait.heads, portrait.landmarks, strict=True):

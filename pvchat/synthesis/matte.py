@@ -91,7 +91,7 @@ def head_matte(
     alpha = np.asarray(
         Image.fromarray((soft * 255).astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     )
-    return _trim(np.clip((alpha / 255.0 - 0.4) / 0.45, 0, 1), head.grid(size), x)
+    return trim(np.clip((alpha / 255.0 - 0.4) / 0.45, 0, 1), head.grid(size), x)
 
 
 def _belief(small: Array, seen: npt.NDArray[np.bool_], grid: Array, x: float) -> Array:
@@ -142,7 +142,7 @@ def _pieces(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
     return np.asarray(label(mask, connectivity=1))  # type: ignore[no-untyped-call]
 
 
-def _trim(alpha: Array, grid: Array, x: float) -> npt.NDArray[np.uint8]:
+def trim(alpha: Array, grid: Array, x: float) -> npt.NDArray[np.uint8]:
     """Keep the outline inside a generous head and cut the neck along the jaw."""
     outline = np.clip((1.03 - _radius(grid, x, -0.2, 1.75, 2.15, taper=0.5)) * 8, 0, 1)
     jaw = np.clip((1.03 - _radius(grid, 0.8 * x, 0.3, 1.32, 1.62)) * 14, 0, 1)

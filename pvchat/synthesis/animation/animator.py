@@ -19,6 +19,7 @@ from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.animation.layers import Layers, PersonMatte
 from pvchat.synthesis.animation.motion_library import CHANNELS, LIMITS, Curves, MotionLibrary
 from pvchat.synthesis.animation.mouth import MouthPainter
+from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.animation.warp import HeadWarp
 from pvchat.synthesis.portraits import choose_face
 from pvchat.synthesis.roles import Adapter, Frames, Made
@@ -27,6 +28,7 @@ VERSION = "1"
 MIN_FACE_PX = 40
 _MOST_TURNED = 40.0  # degrees of yaw in the photo itself
 _LEAST_YAW = 4.0  # even a head that is turned already still moves that much
+_KEPT = 8  # prepared photos
 _CHUNK = 8  # frames that are warped at a time
 
 
@@ -55,6 +57,7 @@ class Subject:
     """A photo that is ready to be moved; ``source`` is its hash."""
 
     source: str
+    photo: Frames
     face: ExpressiveFace
     layers: Layers
     warp: HeadWarp
@@ -62,7 +65,7 @@ class Subject:
 
 
 class WarpAnimator:
-    """Moves the person of a photo by motions of ``library``. The photo last seen is kept prepared."""
+    """Moves the person of a photo by motions of ``library``. The photos last seen are kept prepared."""
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class WarpAnimator:
         )
         fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.adapter = Adapter("portrait-warp", VERSION, "Apache-2.0", True, fingerprint)
-        self._subject: Subject | None = None
+        self._subjects: Recent[Subject] = Recent(_KEPT)
 
     def animate(
         self, photo: Frames, motion: str, *, seed: int, num_frames: int, fps: float
@@ -100,12 +103,15 @@ class WarpAnimator:
     ) -> AnimatedPortrait:
         """The same for motion given as ``curves``; ``curves`` of the result are those that were used, within
         what the photo allows."""
-        subject = self.prepare(photo)
+        return self.move(self.prepare(photo), curves, seed=seed, command=command)
+
+    def move(self, subject: Subject, curves: Curves, *, seed: int, command: str) -> AnimatedPortrait:
+        """The same for a prepared photo, whose layers may have been changed since."""
         curves = _limited(curves, subject.face)
-        shape = (len(curves), *photo.shape)
+        shape = (len(curves), *subject.photo.shape)
         frames, foreground = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         alpha = np.empty(shape[:3], np.uint8)
-        frames[:] = photo
+        frames[:] = subject.photo
         foreground[:] = _bytes(subject.layers.foreground)
         alpha[:] = _bytes(subject.layers.alpha)[..., 0]
         region = subject.warp.region
@@ -122,13 +128,11 @@ class WarpAnimator:
         )
 
     def prepare(self, photo: Frames) -> Subject:
-        """``photo`` taken apart; kept until another one comes. Raises UserError."""
+        """``photo`` taken apart; the last few are kept. Raises UserError."""
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
             raise UserError(f"a photo must be (H, W, 3) uint8: got {photo.shape} {photo.dtype}.")
         source = _hash(photo)
-        if self._subject is None or self._subject.source != source:
-            self._subject = self._prepared(photo, source)
-        return self._subject
+        return self._subjects.get(source, lambda: self._prepared(photo, source))
 
     def _prepared(self, photo: Frames, source: str) -> Subject:
         chosen = choose_face(self.faces.detect(photo[None])[0], Path("the photo"))
@@ -148,7 +152,8 @@ class WarpAnimator:
         warp = HeadWarp(face, (photo.shape[0], photo.shape[1]))
         x, y = (float(v) for v in warp.centre)
         layers = self.matte.separate(photo, centre=(x, y), face_px=warp.height)
-        return Subject(source, face, layers, warp, MouthPainter(rest[:, :2], layers.foreground, face.unit_px))
+        mouth = MouthPainter(rest[:, :2], layers.foreground, face.unit_px)
+        return Subject(source, photo, face, layers, warp, mouth)
 
 
 @torch.inference_mode()

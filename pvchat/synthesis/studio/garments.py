@@ -1,0 +1,82 @@
+"""What a person wears in a photo: where it is, and the same in another colour."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
+from skimage.segmentation import random_walker
+
+from pvchat.synthesis.matte import HeadFrame
+from pvchat.synthesis.wardrobe import COLOURS
+
+Pixels = npt.NDArray[np.uint8]
+Map = npt.NDArray[np.float32]
+_WORK_PX = 128
+_CHEST, _COLLAR = 3.0, 1.3  # head units below the eyes: certainly clothes unless skin; none above
+_UNLIKE = 16.0  # colour difference (Lab) beyond which something is no skin, no hair
+_FOLDS = 0.6  # how much of the folds is kept,
+_DEEPEST = 18.0  # at most so much lightness: stripes and prints become folds
+
+
+def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
+    """How much of each pixel (H, W) is clothes of the person whose ``head`` is in ``photo`` (H, W, 3) and whose
+    outline is ``alpha``: a random walk (Grady 2006) from what is surely head or chest."""
+    height, width = alpha.shape
+    scale = min(1.0, _WORK_PX / max(height, width))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    lab = rgb2lab(np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BOX)))
+    cover = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX))
+    y, x = np.mgrid[0 : size[1], 0 : size[0]] + 0.5
+    u, v = np.moveaxis(head.to_head(np.stack([x * width / size[0], y * height / size[1]], -1)), -1, 0)
+    person = cover > 0.5
+    cheeks = (np.abs(v - 0.55) < 0.3) & (np.abs(u) < 0.7)
+    skin = _near(lab, cheeks & person, lightness=0.45)
+    above = (v < -0.75) & (np.abs(u) < 1.0) & (cover > 0.9)
+    hair = _near(lab, above, lightness=1.0) if above.sum() > 4 else np.full(cover.shape, np.inf)
+    chest = (v > _CHEST) & (cover > 0.9) & (skin > _UNLIKE)
+    marks = np.where(person, 0, -1)
+    marks[person & ((v < 0.9) | (np.hypot(u / 0.95, (v - 0.35) / 1.25) < 1))] = 1
+    marks[person & (v < _CHEST + 0.8) & (skin < 0.6 * _UNLIKE)] = 1
+    if chest.any() and np.median(hair[chest]) > 1.5 * _UNLIKE:  # long hair over clothes of another colour
+        marks[person & (v < _CHEST + 1) & (hair < 0.6 * _UNLIKE)] = 1
+        chest &= hair > 0.6 * _UNLIKE
+    marks[chest & (marks != 1)] = 2
+    if not ((marks == 1).any() and (marks == 2).any()):
+        return np.zeros_like(alpha)
+    walked = random_walker(
+        lab / 100, marks, beta=300, mode="cg_j", tol=1e-3, prob_tol=1, channel_axis=-1, return_full_prob=True
+    )
+    worn = np.where(person & (v > _COLLAR), walked[1], 0).astype(np.float32)
+    large = Image.fromarray(_spread(worn, person)).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1)
+
+
+def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
+    """``rgb`` (H, W, 3) with ``colour`` where ``mask`` (H, W) is 1: hue, chroma and mean lightness are those of
+    the colour, folds are those of the photo."""
+    lab = rgb2lab(rgb).astype(np.float32)
+    target = rgb2lab(np.array(COLOURS[colour], np.uint8)[None, None])[0, 0].astype(np.float32)
+    worn = mask > 0.5
+    usual = float(np.median(lab[..., 0][worn])) if worn.any() else 50.0
+    folds = np.clip(_FOLDS * (lab[..., 0] - usual), -_DEEPEST, 0.6 * _DEEPEST)
+    folds *= 0.45 if target[0] < 30 else 1.0
+    lightness = np.clip(target[0] + folds, 2, 99)
+    chroma = np.clip(lightness / target[0], 0.6, 1.15)[..., None]
+    dyed = lab2rgb(np.concatenate([lightness[..., None], target[1:] * chroma], -1)) * 255
+    share = mask[..., None]
+    return np.clip(rgb * (1 - share) + dyed * share, 0, 255).astype(np.uint8)
+
+
+def _near(lab: npt.NDArray[np.float64], where: npt.NDArray[np.bool_], *, lightness: float) -> Map:
+    """Difference of every pixel from the typical colour of ``where``."""
+    typical = np.median(lab[where], axis=0) if where.any() else np.full(3, np.inf)
+    return np.asarray(np.linalg.norm((lab - typical) * [lightness, 1, 1], axis=-1), np.float32)
+
+
+def _spread(mask: Map, person: npt.NDArray[np.bool_]) -> Map:
+    """``mask`` continued over the outline of the person, so that no rim keeps its colour."""
+    for _ in range(2):
+        around = np.pad(mask, 1)
+        windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).max((2, 3))
+        mask = np.where(person, mask, windows)
+    return mask

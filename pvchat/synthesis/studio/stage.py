@@ -1,0 +1,65 @@
+"""A transparent picture, a little larger than the frame, on which a person is put together."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pvchat.synthesis.light import Light
+from pvchat.synthesis.matte import HeadFrame
+from pvchat.synthesis.studio.camera import SLACK
+from pvchat.synthesis.studio.scenes import Framing
+from pvchat.synthesis.wardrobe import Clothes, Colour, Opening, Pen, hood, torso
+
+Pixels = npt.NDArray[np.uint8]
+_NECK = 1.9  # head units from the eyes to the point about which a head leans
+
+
+class Stage:
+    """Persons in frames of ``size_px``, placed as ``framing`` says."""
+
+    def __init__(self, size_px: int, framing: Framing) -> None:
+        margin = round(SLACK * size_px)
+        self.width_px = size_px + 2 * margin
+        self._origin = (framing.x * size_px + margin, framing.y * size_px + margin)
+        self._unit = framing.unit * size_px
+        self._body: Image.Image | None = None
+        self._hood: list[Image.Image] = []
+
+    def dress(self, clothes: Clothes, skin: Colour, opening: Opening | None, light: Light) -> None:
+        """Draw what a head without a body gets: neck, clothes and, with an ``opening``, a hood."""
+        body = Pen(self.width_px, self._origin, self._unit)
+        torso(body, clothes, skin)
+        self._body = light.on(body.pixels())
+        if opening is not None:
+            back, front = body.like(), body.like()
+            hood(back, front, clothes, opening)
+            self._hood = [light.on(pen.pixels()) for pen in (back, front)]
+
+    def person(self, photo: Pixels, head: HeadFrame, roll: float) -> Image.Image:
+        """The person (RGBA) whose ``photo`` (H, W, 4) has its head at ``head``, leaning by ``roll`` degrees."""
+        canvas = Image.new("RGBA", (self.width_px,) * 2) if self._body is None else self._body.copy()
+        hoods = [self._leaning(layer, roll) for layer in self._hood]
+        for layer in hoods[:1]:
+            canvas.alpha_composite(layer)
+        canvas.alpha_composite(*self._placed(photo, head))
+        for layer in hoods[1:]:
+            canvas.alpha_composite(layer)
+        return canvas
+
+    def _placed(self, photo: Pixels, head: HeadFrame) -> tuple[Image.Image, tuple[int, int]]:
+        """The photo at the size of the picture, cut to it, and its left upper corner there."""
+        scale = head.unit / self._unit  # pixels of the photo to one of the picture
+        low, high, box = [], [], []
+        for at, origin, size in zip(self._origin, head.origin, photo.shape[1::-1], strict=True):
+            first = max(0, int(np.ceil(at - origin / scale)))
+            last = min(self.width_px, int(np.floor(at + (size - origin) / scale)))
+            low.append(first)
+            high.append(last)
+            box.append([origin + (n - at) * scale for n in (first, last)])
+        size = (high[0] - low[0], high[1] - low[1])
+        corners = tuple(float(np.clip(box[a][e], 0, photo.shape[1 - a])) for e in (0, 1) for a in (0, 1))
+        return Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, corners), (low[0], low[1])
+
+    def _leaning(self, layer: Image.Image, roll: float) -> Image.Image:
+        neck = (self._origin[0], self._origin[1] + _NECK * self._unit)
+        return layer.rotate(-roll, Image.Resampling.BILINEAR, center=neck)
