@@ -15,7 +15,7 @@ from pvchat import __version__
 from pvchat.errors import UserError
 from pvchat.interruption import Interruption, interrupt
 from pvchat.planning.devices import DEVICES
-from pvchat.synthesis.pipeline.request import AboutSubject, SubjectAction
+from pvchat.synthesize_command import AboutSubject, SubjectAction
 from pvchat.threads import share_cores
 
 LIGHTNING = {
@@ -191,7 +191,7 @@ def _synthesize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_whole(1), default=1, help="processes that film (default: 1)")
     parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and exit")
-    parser.set_defaults(module="pvchat.synthesis.pipeline.request", takes_more=True)
+    parser.set_defaults(module="pvchat.synthesize_command", takes_more=True)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,7 @@ TIERS = {
         "lr_find",
         "planning",
         "quickstart",
+        "synthesize_command",
     },
 }
 # Inside these tiers one part may use another (never in a circle); elsewhere it may not.

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pvchat.synthesis.writing import whole
 Frames = npt.NDArray[np.uint8]
 FRAMES, THUMB_PX = 4, 128
 _QUESTIONS = 3
+_MOST_REJECTS = 24
 _COLUMNS = 3  # of strips in the picture
 _LABEL_PX = 34
 _STYLE = """
@@ -31,7 +33,7 @@ table { border-collapse: collapse } th, td { text-align: left; padding: .2rem .9
 tr + tr td, tr + tr th { border-top: 1px solid var(--line) } th { font-weight: 600 }
 .clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(23rem, 100%), 1fr)); gap: 1rem }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden }
-figure img { display: block; width: 100%; background: var(--soft) }
+figure img { display: block; max-width: 100%; background: var(--soft) }
 figcaption { padding: .5rem .7rem .6rem } .id { font-weight: 600; overflow-wrap: anywhere }
 .tag { background: var(--soft); border-radius: 9px; padding: 0 .5em; font-size: .85em; white-space: nowrap }
 .there { background: #2a9d5a33 } .bad { background: #d33a2c33 }
@@ -76,9 +78,10 @@ def _frames(record: Record) -> Frames:
 
 
 def _strip(frames: Frames) -> Image.Image:
-    """Some of ``frames`` (T, H, W, 3) side by side, in the first, middle and last moment."""
-    chosen = frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)]
-    strip = Image.new("RGB", (FRAMES * THUMB_PX, THUMB_PX), "#888")
+    """Some of ``frames`` (T, H, W, 3) side by side, from the first to the last; a photo once."""
+    count = min(FRAMES, len(frames))
+    chosen = frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    strip = Image.new("RGB", (count * THUMB_PX, THUMB_PX), "#888")
     for n, frame in enumerate(chosen):
         small = ImageOps.contain(Image.fromarray(frame), (THUMB_PX, THUMB_PX))
         corner = (n * THUMB_PX + (THUMB_PX - small.width) // 2, (THUMB_PX - small.height) // 2)
@@ -100,14 +103,27 @@ def _page(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: S
         yield from (_figure(r, strips[r.id], sheet.remarks.get(r.id, "")) for r in own)
         yield "</div>"
     if sheet.rejects:
-        yield f'<h2>made and not used: {len(sheet.rejects)}</h2><div class="clips">'
-        for reject in sheet.rejects:
+        shown = _some(sheet.rejects)
+        count = f"{len(sheet.rejects)}" + (f", {len(shown)} shown" if len(shown) < len(sheet.rejects) else "")
+        yield f'<h2>looked at and not used: {count}</h2><div class="clips">'
+        for reject in shown:
             caption = (
                 f'<span class="id">{html.escape(reject.name)}</span> <span class="tag bad">rejected</span>'
             )
             yield _framed(_strip(reject.frames), f"{caption}<div>{html.escape(reject.reason)}</div>")
         yield "</div>"
     yield "</html>"
+
+
+def _some(rejects: Sequence[Reject]) -> list[Reject]:
+    """At most ``_MOST_REJECTS``, of every reason some."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for reject in rejects:
+        kind = re.sub(r"[\d.]+", "", reject.reason)
+        turns.append((seen[kind], len(turns)))
+        seen[kind] += 1
+    return [rejects[i] for _, i in sorted(turns)[:_MOST_REJECTS]]
 
 
 def _table(records: Sequence[Record]) -> str:
@@ -172,7 +188,7 @@ def _text(text: str) -> str:
 
 def _picture(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: Sheet) -> Image.Image:
     shown = [(f"{r.id}  {_who(r)}", strips[r.id]) for r in records]
-    shown += [(f"rejected: {r.name}", _strip(r.frames)) for r in sheet.rejects]
+    shown += [(f"rejected: {r.name}", _strip(r.frames)) for r in _some(sheet.rejects)]
     width, height = FRAMES * THUMB_PX + 8, THUMB_PX + _LABEL_PX
     rows = -(-len(shown) // _COLUMNS)
     picture = Image.new("RGB", (_COLUMNS * width, max(1, rows) * height), "white")

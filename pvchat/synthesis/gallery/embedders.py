@@ -17,10 +17,14 @@ class Embedder(Protocol):
     """Vectors (``width``,) of faces. Distances are 1 - cosine where ``cosine`` is true, else L2;
     ``fingerprint`` names weights and settings, ``licence`` is that of the weights."""
 
-    width: int
-    cosine: bool
-    fingerprint: str
-    licence: str
+    @property
+    def width(self) -> int: ...
+    @property
+    def cosine(self) -> bool: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
 
     def embed(self, frames: Frames) -> list[Vector]:
         """One vector for each face of each of ``frames`` (T, H, W, 3), the largest of a frame first."""

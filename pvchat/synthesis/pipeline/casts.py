@@ -1,6 +1,6 @@
 """Who is filmed in which split: nobody's pictures, and no stranger, on both sides of a test."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from pvchat.datamodules.manifest import Split
@@ -11,12 +11,12 @@ SHARES: tuple[tuple[Split, float], ...] = (("train", 0.5), ("validation", 0.65),
 """Up to which part of a recording, or of a list of photos, pictures go to each split."""
 
 
-def split_own(pictures: Sequence[T], at: Callable[[T], float]) -> dict[Split, list[T]]:
-    """Pictures of a subject by where they lie in their recording or list, ``at`` (0..1). A split that would
+def split_own(pictures: Sequence[tuple[T, float]]) -> dict[Split, list[T]]:
+    """Pictures of a subject by where they lie in their recording or list (0..1). A split that would
     have none is left out, but for validation, which then has those of the training."""
     dealt: dict[Split, list[T]] = {split: [] for split in SPLITS}
-    for picture in pictures:
-        dealt[next(split for split, end in SHARES if at(picture) < end or end == 1.0)].append(picture)
+    for picture, at in pictures:
+        dealt[next(split for split, end in SHARES if at < end or end == 1.0)].append(picture)
     if not dealt["train"]:
         dealt["train"], dealt["validation"] = dealt["validation"], []
     if not dealt["train"]:
@@ -26,16 +26,16 @@ def split_own(pictures: Sequence[T], at: Callable[[T], float]) -> dict[Split, li
     return {split: own for split, own in dealt.items() if own}
 
 
-def split_people(people: Sequence[T]) -> dict[Split, list[T]]:
-    """Every fourth person goes to the test, every eighth to validation; with few people each split gets one
-    while they last, the test first."""
+def split_people(people: Sequence[T], splits: Collection[Split] = SPLITS) -> dict[Split, list[T]]:
+    """Of ``splits``, every fourth person goes to the test, every eighth to validation, the others to the
+    training; few people go to one split each while they last, the test before validation."""
     if len(people) < 4:
         order: tuple[Split, ...] = ("train", "test", "validation")
-        return {split: [p] for split, p in zip(order, people, strict=False)}
+        return {split: [p] for split, p in zip([s for s in order if s in splits], people, strict=False)}
     dealt: dict[Split, list[T]] = {split: [] for split in SPLITS}
     for number, person in enumerate(people):
         split: Split = "test" if number % 4 == 1 else "validation" if number % 8 == 2 else "train"
-        dealt[split].append(person)
+        dealt[split if split in splits else "train"].append(person)
     return dealt
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pvchat.data_command import describe
 from pvchat.datamodules.manifest import Record, write_manifest
 from pvchat.datamodules.video import decode
 from pvchat.synthesis.contact_sheet import FRAMES, Reject, Sheet, write_contact_sheet
@@ -92,12 +91,8 @@ def statistics(corpus: Corpus, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def summary(corpus: Corpus, records: Sequence[Record], numbers: Mapping[str, Any]) -> str:
-    """The statistics for the screen."""
-    return "\n\n".join([*describe(records), "\n".join(_sentences(numbers)), *corpus.notes])
-
-
-def _sentences(numbers: Mapping[str, Any]) -> list[str]:
+def sentences(numbers: Mapping[str, Any]) -> list[str]:
+    """What the gate found, for people."""
     lines = [
         f"Identity gate, {name}: {rate['rejected']} of {rate['made']} clips rejected."
         for name, rate in numbers["gate"].items()
@@ -150,5 +145,5 @@ def _sheet(corpus: Corpus, numbers: Mapping[str, Any]) -> Sheet:
         if not clip.history.passed:
             frames = decode(clip.path, num_frames=FRAMES).frames
             rejects.append(Reject(clip.take.id, clip.history.reason, frames))
-    notes = [*_sentences(numbers), *corpus.notes]
+    notes = [*sentences(numbers), *corpus.notes]
     return Sheet(f"Corpus of {', '.join(corpus.subjects)}", remarks, rejects, notes)

@@ -14,6 +14,7 @@ from pvchat.synthesis.pipeline.filming import CLIPS, REJECTS
 from pvchat.synthesis.pipeline.finishing import MANIFEST
 from pvchat.synthesis.writing import whole
 
+FACES, RAW = "faces", "raw"
 REQUEST, CONFIG, LOCK = "request.json", "config.yaml", ".lock"
 NEEDED_MB = 300
 
@@ -34,19 +35,23 @@ def corpus_folder(out: Path, request: Mapping[str, Any], config: str) -> Iterato
             ) from error
         try:
             _check(out, request)
-            for left in out.rglob(".*.tmp"):  # of a run that was killed
-                left.unlink()
-            if shutil.disk_usage(out).free < NEEDED_MB * 1_000_000:
-                raise UserError(
-                    f"a corpus needs {NEEDED_MB} MB: {shutil.disk_usage(out).free // 1_000_000} MB are free "
-                    f"for {out}. Make room, or choose another --out."
-                )
-            _write(out / REQUEST, json.dumps(request, indent=1, ensure_ascii=False) + "\n")
-            _write(out / CONFIG, config)
-            yield
+            try:
+                for left in out.rglob(".*.tmp"):  # of a run that was killed
+                    left.unlink()
+                free_mb = shutil.disk_usage(out).free // 1_000_000
+                if free_mb < NEEDED_MB:
+                    raise UserError(
+                        f"a corpus needs {NEEDED_MB} MB: {free_mb} MB are free for {out}. Make room, or "
+                        "choose another --out."
+                    )
+                _write(out / REQUEST, json.dumps(request, indent=1, ensure_ascii=False) + "\n")
+                _write(out / CONFIG, config)
+                yield
+            finally:
+                _remove_if_nothing_was_made(out)
         finally:
-            _remove_if_nothing_was_made(out)
             lock.release()
+            _remove_if_empty(out)
 
 
 def _check(out: Path, request: Mapping[str, Any]) -> None:
@@ -68,7 +73,18 @@ def _check(out: Path, request: Mapping[str, Any]) -> None:
 def _remove_if_nothing_was_made(out: Path) -> None:
     made = any(any((out / place).glob("*")) for place in (CLIPS, REJECTS))
     if not made and not (out / MANIFEST).exists():
-        shutil.rmtree(out, ignore_errors=True)
+        for name in (FACES, RAW):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in (REQUEST, CONFIG):
+            (out / name).unlink(missing_ok=True)
+
+
+def _remove_if_empty(out: Path) -> None:
+    """The lock where there is no corpus, and then ``out``, if it holds nothing else."""
+    if not (out / REQUEST).exists():
+        (out / LOCK).unlink(missing_ok=True)
+        if not any(out.iterdir()):
+            out.rmdir()
 
 
 def _write(path: Path, text: str) -> None:

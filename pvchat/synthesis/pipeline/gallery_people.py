@@ -7,7 +7,7 @@ import numpy as np
 
 from pvchat.datamodules.video import MEDIA
 from pvchat.errors import UserError
-from pvchat.faces import SAME_PERSON, FaceAnalyzer
+from pvchat.faces import SAME_PERSON, FaceAnalyzer, Vector
 from pvchat.synthesis.animation.animator import MIN_FACE_PX
 from pvchat.synthesis.face_selection import head_and_shoulders
 from pvchat.synthesis.gallery import CLIPEmbedder, FaceEmbedder, FolderGallery, Gallery, GalleryRetriever
@@ -15,7 +15,7 @@ from pvchat.synthesis.identities import OTHER_PERSON
 from pvchat.synthesis.likeness import Look, alike
 from pvchat.synthesis.pipeline.others import Others
 from pvchat.synthesis.roles import Adapter, Neighbour
-from pvchat.synthesis.studio import Actor
+from pvchat.synthesis.studio.actors import Actor
 
 IMPOSTORS = 200
 
@@ -94,7 +94,7 @@ class GalleryPeople:
             notes=notes,
         )
 
-    def _nearest(self, own: Sequence[Actor], references: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> list[Neighbour]:
+    def _nearest(self, own: Sequence[Actor], references: Vector) -> list[Neighbour]:
         if not self.num_lookalikes:
             return []
         if self.by_clip is None:

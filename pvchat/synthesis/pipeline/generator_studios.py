@@ -22,7 +22,7 @@ from pvchat.synthesis.roles import (
     PortraitAnimator,
 )
 from pvchat.synthesis.scene_prompts import ScenePrompt, sample_prompts
-from pvchat.synthesis.studio import Actor
+from pvchat.synthesis.studio.actors import Actor
 
 MOTIONS = ("nod", "shake", "question", "smile", "anger")
 """Of the paper: yes, no, query, smile, anger."""
@@ -56,7 +56,9 @@ class _Prompted:
 
     def plan(self, rng: np.random.Generator, split: Split) -> Iterator[PromptScene]:
         if self.attributes is None:
-            raise UserError("prompts are for a gender and an age group: got neither. Give --gender and --age.")
+            raise UserError(
+                "prompts are for a gender and an age group: got neither. Give --gender and --age."
+            )
         gender, age = self.attributes.gender, self.attributes.age_group
         # a place of the test is asked for in no other split
         found = sample_prompts(gender, age, 2 * self.prompts, seed=0)
@@ -134,7 +136,8 @@ class PromptedPortraits(_Prompted):
         )
 
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
-        assert scene.prompt is not None and scene.motion is not None
+        assert scene.prompt is not None
+        assert scene.motion is not None
         drawn = self.image.draw([actor.photo], scene.prompt.text, seed=scene.seed)
         moved = self.animator.animate(
             drawn.frames[0], scene.motion, seed=scene.seed, num_frames=self.num_frames, fps=self.fps

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.roles import Adapter
-from pvchat.synthesis.studio import Actor
+from pvchat.synthesis.studio.actors import Actor
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,12 @@
 """What ``pvchat synthesize`` makes, as a config: kinds of clips, other people, questions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from jsonargparse import ArgumentParser
+from typing import Any, Literal
 
 from pvchat.errors import UserError
-from pvchat.runs import experiment_file
-from pvchat.synthesis.pipeline.others import OtherPeople
-from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, Studio
+from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize
 from pvchat.synthesis.questions import QuestionPlan
 from pvchat.synthesis.roles import Adapter, AnswerRewriter, VideoCaptioner
-
-DEFAULT = "synthesis/laptop.yaml"
 
 
 @dataclass(frozen=True)
@@ -32,12 +24,16 @@ class Part:
     ``strangers`` and with so many who look like a subject. ``open_questions``: also what somebody wears and
     does, and where, is asked of the subjects' clips. ``name`` begins the ids of the clips."""
 
-    studio: Studio[Any, Any]
+    studio: Any  # a Studio; jsonargparse compares annotations, and those of studios differ
     scenes: Scenes
     name: str = ""
     strangers: int = 1
     lookalikes: int = 0
     open_questions: bool = True
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.studio, "shoot"):
+            raise UserError(f"a part needs a studio, given by class_path: got {self.studio!r}.")
 
     def sizes(self, casts: dict[Any, Cast[Any]]) -> dict[Any, SplitSize]:
         """By split. Only those who are there can be filmed."""
@@ -61,14 +57,14 @@ class GateSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A corpus. ``faces``: best faces of each subject that are used. ``reference_clips``: recordings of the
-    subjects are in the corpus themselves, their first half to train and their last third to test.
-    ``captioner`` answers questions about clips whose content nobody commanded."""
+    """A corpus. ``faces``: best faces of each subject that are used. ``references``: recordings of the
+    subjects are in the corpus themselves, ``split`` (the first half to train on, the last third to test) or
+    ``whole``. ``captioner`` answers questions about clips whose content nobody commanded."""
 
     parts: list[Part]
-    others: OtherPeople
+    others: Any  # OtherPeople, see Part
     faces: int = 8
-    reference_clips: bool = True
+    references: Literal["split", "whole", "none"] = "split"
     gate: GateSettings = field(default_factory=GateSettings)
     questions: QuestionPlan = field(default_factory=QuestionPlan)
     captioner: VideoCaptioner | None = None
@@ -79,36 +75,3 @@ class Recipe:
         """All that takes part, for its licences."""
         used = [part.studio.adapter for part in self.parts] + list(self.others.adapters)
         return used + [role.adapter for role in (self.captioner, self.rewriter) if role is not None]
-
-
-def load_recipe(configs: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, str]:
-    """The recipe of ``configs`` (later ones win; default: the laptop's) with ``overrides`` such as
-    ``--faces=4``, and the resolved config. Raises UserError."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("-c", "--config", action="config")
-    parser.add_class_arguments(Recipe, None)
-    files = [_config(name) for name in configs] or [str(experiment_file(DEFAULT))]
-    try:
-        parsed = parser.parse_args([*(f"--config={f}" for f in files), *overrides])
-        text = parser.dump(parsed, skip_none=False)
-        built = parser.instantiate_classes(parsed)
-    except UserError:
-        raise
-    except Exception as error:  # what jsonargparse raises depends on where it notices
-        cause = error.__cause__ if isinstance(error.__cause__, UserError) else None
-        raise cause or UserError(f"the recipe is not valid: {' '.join(str(error).split())}") from error
-    values = {k: v for k, v in vars(built).items() if k != "config"}
-    return Recipe(**values), text
-
-
-def _config(name: str) -> str:
-    """``name`` from this folder, or one of the project's."""
-    if Path(name).is_file():
-        return name
-    try:
-        return str(experiment_file(name.removeprefix("experiments/")))
-    except UserError as error:
-        raise UserError(
-            f"a config must be a file: {Path(name).absolute()} does not exist. The project's are "
-            "synthesis/laptop.yaml and synthesis/paper.yaml."
-        ) from error

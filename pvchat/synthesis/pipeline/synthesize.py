@@ -1,10 +1,9 @@
 """The stages of ``pvchat synthesize``: faces, other people, clips, questions, report."""
 
-import argparse
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,57 +11,33 @@ from typing import Any
 from tqdm import tqdm
 
 from pvchat import __version__
-from pvchat.datamodules.manifest import Record, Split, read_manifest
+from pvchat.datamodules.manifest import Record, Split
 from pvchat.datamodules.video import clip_times, content_hash, decode, is_photo
 from pvchat.errors import UserError, writing
 from pvchat.faces import FaceAnalyzer
+from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.attributes import Attributes, read_attributes
-from pvchat.synthesis.contact_sheet import Reject
-from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor
+from pvchat.synthesis.executors import LocalExecutor
 from pvchat.synthesis.gate import IdentityGate, calibrate
-from pvchat.synthesis.licences import check_commercial
 from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.pipeline.casts import SHARES, casts_of, split_own, split_people
 from pvchat.synthesis.pipeline.filming import Camera, film
-from pvchat.synthesis.pipeline.finishing import MANIFEST, STATISTICS, Corpus, finish, record_of, summary
-from pvchat.synthesis.pipeline.folder import corpus_folder
+from pvchat.synthesis.pipeline.finishing import MANIFEST, STATISTICS, Corpus, finish, record_of
+from pvchat.synthesis.pipeline.folder import FACES, RAW, corpus_folder
 from pvchat.synthesis.pipeline.others import Others
-from pvchat.synthesis.pipeline.recipe import Part, Recipe, load_recipe
-from pvchat.synthesis.pipeline.request import SubjectRequest
-from pvchat.synthesis.pipeline.takes import Cast, plan_takes
-from pvchat.synthesis.questions.witnesses import CaptionedClip, Witness
-from pvchat.synthesis.reference_faces import ReferenceFaces, find_faces, reference_files
+from pvchat.synthesis.pipeline.recipe import Part, Recipe
+from pvchat.synthesis.pipeline.subject_request import SubjectRequest
+from pvchat.synthesis.pipeline.takes import SPLITS, Cast, plan_takes
+from pvchat.synthesis.questions.witnesses import CaptionedClip, Facts, FirstOf, Witness
+from pvchat.synthesis.reference_faces import FoundFaces, find_faces
+from pvchat.synthesis.reference_faces import _files as reference_files
 from pvchat.synthesis.rewriting import RuleRewriter
 from pvchat.synthesis.roles import Executor
 from pvchat.synthesis.splits import Shared
-from pvchat.synthesis.studio import Actor
+from pvchat.synthesis.studio.actors import Actor
 from pvchat.synthesis.writing import write_photo
 
-FACES, RAW = "faces", "raw"
 STAGES = ("faces", "other people", "clips", "questions and report")
-
-
-def synthesize_command(options: argparse.Namespace) -> None:
-    """Make the corpus that ``options`` ask for. Raises UserError."""
-    recipe, config = load_recipe(options.config, _overrides(options))
-    if options.print_config:
-        print(config, end="")
-        return
-    if options.places:
-        recipe = _in_places(recipe, options.places)
-    if options.commercial:
-        check_commercial(recipe.adapters)
-    executor = LocalExecutor() if options.workers == 1 else ProcessExecutor(options.workers)
-    synthesize(
-        options.subjects,
-        recipe,
-        out=Path(options.out),
-        config=config,
-        seed=options.seed,
-        allow=options.allow,
-        places=options.places,
-        executor=executor,
-    )
 
 
 @dataclass(frozen=True)
@@ -71,7 +46,7 @@ class _Known:
 
     request: SubjectRequest
     files: list[Path]
-    faces: ReferenceFaces
+    faces: FoundFaces
 
     @property
     def looks(self) -> Look:
@@ -100,22 +75,18 @@ def synthesize(
             print(f"{out} is complete: {numbers['clips']} clips, {numbers['questions']} questions.")
             return out / MANIFEST
         corpus = Corpus(tuple(s.name for s in subjects))
-        faces = FaceAnalyzer()
+        faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
-        known = [_known(s, files[s.name], faces, recipe.faces, out, corpus) for s in subjects]
+        known = [_known(s, files[s.name], faces, mesh, recipe.faces, out, corpus) for s in subjects]
         _stage(1, "who the subjects must not be mistaken for")
         own = [actor for k in known for actor in _actors(k)]
         others = recipe.others.find(own, [v for k in known for v in k.looks], seed=seed)
         corpus.notes += others.notes
         _stage(2, "each scene with the subjects and with others")
         _film_parts(recipe, known, others, corpus, out, seed, executor or LocalExecutor(), faces, allow)
-        if recipe.reference_clips:
-            corpus.records += _reference_records(known, out, allow)
+        _add_references(recipe, known, corpus, out)
         _stage(3, "questions, answers, leak check, contact sheet")
         manifest = finish(corpus, out, plan=recipe.questions, seed=seed, allow=allow)
-        numbers = json.loads((out / STATISTICS).read_text(encoding="utf-8"))
-        print(f"\n{summary(corpus, read_manifest(manifest), numbers)}")
-        print(f"\nCorpus: {manifest}\nLook at it: {out / 'contact_sheet.html'}")
         return manifest
 
 
@@ -123,20 +94,31 @@ def _known(
     subject: SubjectRequest,
     files: list[Path],
     faces: FaceAnalyzer,
+    mesh: FaceMesh,
     count: int,
     out: Path,
     corpus: Corpus,
 ) -> _Known:
     """The best faces of a subject, also written down."""
-    found = find_faces(
-        files, name=subject.name, faces=faces, face=subject.face, like=subject.like, count=count
-    )
+    with tqdm(desc=subject.name, unit="frame") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = find_faces(
+            files,
+            faces=faces,
+            mesh=mesh,
+            face=subject.face,
+            like=subject.like,
+            count=count,
+            progress=progress,
+        )
     folder = out / FACES / subject.name
     for number, kept in enumerate(found.kept):
         write_photo(folder / f"{number:02d}.png", kept.frame)
-    corpus.rejects += [
-        Reject(f"{subject.name}: {r.source_id}", "; ".join(r.reasons), r.frame[None]) for r in found.rejected
-    ]
+    corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
     corpus.notes += found.notes
     print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} not", flush=True)
     return _Known(subject, files, found)
@@ -151,25 +133,26 @@ def _actors(known: _Known) -> list[Actor]:
 
 
 def _casts(
-    known: Sequence[_Known], others: Others, allow: Collection[Shared], corpus: Corpus
+    known: Sequence[_Known], others: Others, recipe: Recipe, allow: Collection[Shared], corpus: Corpus
 ) -> dict[Split, Cast[Actor]]:
+    used = [split for split in SPLITS if any(getattr(part.scenes, split) for part in recipe.parts)]
     subjects: dict[str, Mapping[Split, Sequence[Actor]]] = {}
     for k in known:
-        at = {kept.source_id: _at(kept.file, kept.time_s, k.files) for kept in k.faces.kept}
-        own = split_own(_actors(k), lambda actor: at[actor.source_id])
+        at = {kept.source_id: _at(kept.source, kept.time_s, k.files) for kept in k.faces.kept}
+        own = split_own([(actor, at[actor.source_id] if "test" in used else 0.0) for actor in _actors(k)])
         if "test" not in own and "source" in allow:
             own["test"] = own["train"]
-        elif "test" not in own:
+        elif "test" not in own and "test" in used:
             corpus.notes.append(
                 f"{k.request.name} is known from one moment only, so there are no test clips: a test needs "
                 "pictures that training has not seen. Give more photos, or --allow source."
             )
         subjects[k.request.name] = own
-    return casts_of(subjects, _flat(others.strangers), _flat(others.lookalikes))
+    return casts_of(subjects, _flat(others.strangers, used), _flat(others.lookalikes, used))
 
 
-def _flat(people: Sequence[Sequence[Actor]]) -> dict[Split, list[Actor]]:
-    dealt = split_people(people)
+def _flat(people: Sequence[Sequence[Actor]], splits: Collection[Split]) -> dict[Split, list[Actor]]:
+    dealt = split_people(people, splits)
     return {split: [actor for person in group for actor in person] for split, group in dealt.items()}
 
 
@@ -191,7 +174,7 @@ def _film_parts(
     faces: FaceAnalyzer,
     allow: Collection[Shared],
 ) -> None:
-    casts = _casts(known, others, allow, corpus)
+    casts = _casts(known, others, recipe, allow, corpus)
     gates = {
         k.request.name: IdentityGate(
             references=k.looks,
@@ -203,9 +186,7 @@ def _film_parts(
     }
     parts = [_directed(part, known, recipe) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
-    total = sum(
-        s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values()
-    )
+    total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())
     with tqdm(total=total, desc="clips", unit="clip") as bar:
         for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             camera = Camera(studio=part.studio, folder=out, gates=gates)
@@ -224,11 +205,20 @@ def _film_parts(
 
 
 def _witness(part: Part, recipe: Recipe, record: Record, scene: Any) -> Witness | None:
-    """Who answers questions about a clip: what was commanded, or for generated ones what a captioner sees."""
-    if part.studio.origin == "generated" and recipe.captioner is not None:
-        frames = decode(record.path, num_frames=8).frames
-        return CaptionedClip(frames, recipe.captioner, recipe.rewriter or RuleRewriter())
-    return part.studio.tell(scene).facts
+    """Who answers questions about a clip: what was commanded, and of the rest what a captioner sees; of a
+    generated clip it sees all, since generators may not obey."""
+    facts: Facts | None = part.studio.tell(scene).facts
+    captioned = _captioned(recipe, record)
+    if facts is None or captioned is None:
+        return captioned or facts
+    return captioned if part.studio.origin == "generated" else FirstOf((facts, captioned))
+
+
+def _captioned(recipe: Recipe, record: Record) -> Witness | None:
+    if recipe.captioner is None:
+        return None
+    frames = decode(record.path, num_frames=8, start_s=record.start_s, end_s=record.end_s).frames
+    return CaptionedClip(frames, recipe.captioner, recipe.rewriter or RuleRewriter())
 
 
 def _directed(part: Part, known: Sequence[_Known], recipe: Recipe) -> Part:
@@ -254,51 +244,56 @@ def _directed(part: Part, known: Sequence[_Known], recipe: Recipe) -> Part:
     return replace(part, studio=direct(next(iter(found.values()))))
 
 
-def _reference_records(known: Sequence[_Known], out: Path, allow: Collection[Shared]) -> list[Record]:
+def _add_references(recipe: Recipe, known: Sequence[_Known], corpus: Corpus, out: Path) -> None:
     """The references themselves: to train on, and to test on the part that training does not show."""
     shown: dict[str, set[str]] = {}
     for k in known:
         for file in k.files:
             shown.setdefault(content_hash(file), set()).add(k.request.name)
-    records = []
     done: set[str] = set()
     for k in known:
         for number, file in enumerate(k.files):
-            if (content := content_hash(file)) in done:
-                continue
+            content = content_hash(file)
+            ranges = [] if content in done else list(_ranges(recipe, file, number, k.files))
             done.add(content)
-            path = _kept_copy(file, out / RAW / f"{content[:12]}{file.suffix.lower()}")
-            for split, start, end in _ranges(file, number, k.files):
-                records.append(
-                    Record(
-                        id=f"{split}-{k.request.name}-{number:02d}",
-                        path=path,
-                        start_s=start,
-                        end_s=end,
-                        presence={other.request.name: other.request.name in shown[content] for other in known},
-                        source_id=f"{file.stem}@{0 if start is None else start:.1f}s",
-                        origin="real",
-                        split=split,
-                        licence=k.request.licence,
-                        consent=k.request.consent,
-                    )
+            for split, start, end in ranges:
+                record = Record(
+                    id=f"{split}-{k.request.name}-{number:02d}",
+                    path=_kept_copy(file, out / RAW / f"{content[:12]}{file.suffix.lower()}"),
+                    start_s=start,
+                    end_s=end,
+                    presence={o.request.name: o.request.name in shown[content] for o in known},
+                    source_id=f"{file.name}@{0 if start is None else start:.1f}s",
+                    origin="real",
+                    split=split,
+                    licence=k.request.licence,
+                    consent=k.request.consent,
                 )
-    return records
+                corpus.records.append(record)
+                witness = _captioned(recipe, record)
+                if witness is not None and len(shown[content]) == 1:
+                    corpus.witnesses[record.id] = {k.request.name: witness}
 
 
-def _ranges(file: Path, number: int, files: Sequence[Path]) -> list[tuple[Split, float | None, float | None]]:
-    if len(files) > 1:
+def _ranges(
+    recipe: Recipe, file: Path, number: int, files: Sequence[Path]
+) -> Iterator[tuple[Split, float | None, float | None]]:
+    """Split and seconds of each part of a reference that is in the corpus."""
+    if recipe.references == "whole" or (recipe.references == "split" and is_photo(file) and len(files) == 1):
+        yield "reference", None, None
+    elif recipe.references == "split" and len(files) > 1:
         at = (number + 0.5) / len(files)
         split = next(split for split, end in SHARES if at < end)
-        return [] if split == "validation" else [("reference" if split == "train" else "test", None, None)]
-    if is_photo(file):
-        return [("reference", None, None)]
-    seconds = float(clip_times(file)[-1])
-    return [("reference", 0.0, SHARES[0][1] * seconds), ("test", SHARES[1][1] * seconds, None)]
+        if split != "validation":
+            yield ("reference" if split == "train" else split), None, None
+    elif recipe.references == "split":
+        seconds = float(clip_times(file)[-1])
+        yield "reference", 0.0, SHARES[0][1] * seconds
+        yield "test", SHARES[1][1] * seconds, None
 
 
 def _kept_copy(file: Path, path: Path) -> Path:
-    """A link to ``file`` where the disk can, else a copy."""
+    """A copy of ``file`` as ``path``, made once."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -331,25 +326,6 @@ def _request(
         "allow": sorted(allow),
         "places": places,
     }
-
-
-def _overrides(options: argparse.Namespace) -> list[str]:
-    more = list(options.more)
-    if options.gallery:
-        more += [
-            "--others=pvchat.synthesis.pipeline.gallery_people.GalleryPeople",
-            f"--others.init_args.folder={Path(options.gallery).absolute()}",
-        ]
-    return more
-
-
-def _in_places(recipe: Recipe, folder: str) -> Recipe:
-    """``recipe`` with the user's own places where its studios show any."""
-    parts = [
-        replace(part, studio=move(folder)) if (move := getattr(part.studio, "in_places", None)) else part
-        for part in recipe.parts
-    ]
-    return replace(recipe, parts=parts)
 
 
 def _stage(number: int, text: str) -> None:

@@ -110,9 +110,10 @@ def plan_takes(
     other scenes, cast anew: the first is filmed whole, of the later ones what must be repeated."""
 
     def plan(split: Split, attempt: int = 0) -> list[list[Take[A, S]]]:
-        cast, size = casts[split], sizes[split]
+        size = sizes[split]
         if not size.scenes:
             return []
+        cast = casts[split]
         rng = np.random.default_rng([seed, SPLITS.index(split), *([attempt] if attempt else [])])
         in_turn = studio.plan(rng, split)
         own = {name: deal(rng, actors) for name, actors in cast.subjects.items()}
@@ -126,7 +127,14 @@ def plan_takes(
             scene = studio.match(next(in_turn), [actor for _, actor in people])
             scenes.append(
                 [
-                    Take(f"{prefix}{prefix and '-'}{split}-{n:03d}-{role}{again}", split, name, actor, scene, role)
+                    Take(
+                        f"{prefix}{prefix and '-'}{split}-{n:03d}-{role}{again}",
+                        split,
+                        name,
+                        actor,
+                        scene,
+                        role,
+                    )
                     for role, (name, actor) in enumerate(people)
                 ]
             )

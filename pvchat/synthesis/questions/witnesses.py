@@ -72,6 +72,19 @@ class CaptionedClip:
         return self.rewriter.rewrite(question.format(s=mention(name)), told, subject=name)
 
 
+@dataclass(frozen=True)
+class FirstOf:
+    """The first of ``witnesses`` who knows."""
+
+    witnesses: tuple[Witness, ...]
+
+    def answer(
+        self, kind: QuestionType, question: str, name: str | None, rng: np.random.Generator
+    ) -> str | None:
+        told = (witness.answer(kind, question, name, rng) for witness in self.witnesses)
+        return next((answer for answer in told if answer is not None), None)
+
+
 def with_article(noun: str) -> str:
     """``"orange shirt"`` -> ``"an orange shirt"``."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -37,7 +37,9 @@ class Prepared:
         """True when the person, in their own clothes, ends nowhere but at the border of the frame, which is
         ``slack`` (share of it) larger on each side as the camera moves."""
         side = self.head.unit / framing.unit
-        x0, y0 = (o - (at + slack) * side for o, at in zip(self.head.origin, (framing.x, framing.y), strict=True))
+        x0, y0 = (
+            o - (at + slack) * side for o, at in zip(self.head.origin, (framing.x, framing.y), strict=True)
+        )
         x1, y1 = x0 + (1 + 2 * slack) * side, y0 + (1 + 2 * slack) * side
         left, top, right, bottom = self.inner
         if y1 > bottom + 0.3 * self.head.unit:
@@ -76,7 +78,9 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     small = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS, box))
     margin = round(_MARGIN * frame.unit * scale)
     padded = np.pad(small, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-    marks = (np.asarray(face.landmarks, float) - box[:2]) * (np.array(size) / np.subtract(box[2:], box[:2])) + margin
+    marks = (np.asarray(face.landmarks, float) - box[:2]) * (
+        np.array(size) / np.subtract(box[2:], box[:2])
+    ) + margin
     subject, head = animator.prepare(padded), HeadFrame(marks)
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head)
     inner = (margin, margin, margin + size[0], margin + size[1])

@@ -1,0 +1,162 @@
+"""``pvchat synthesize``: what was asked for; what can be wrong with it is said before anything loads."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvchat.errors import UserError
+from pvchat.subjects import check_name
+from pvchat.synthesis.pipeline.subject_request import SubjectRequest
+
+if TYPE_CHECKING:
+    from pvchat.synthesis.pipeline.recipe import Recipe
+
+DEFAULT = "synthesis/laptop.yaml"
+
+
+class SubjectAction(argparse.Action):
+    """``--subject NAME`` begins a subject."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        subjects = getattr(namespace, "subjects", None) or []
+        namespace.subjects = [*subjects, SubjectRequest(values)]
+
+
+class AboutSubject(argparse.Action):
+    """An option about the subject named last."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if not getattr(namespace, "subjects", None):
+            parser.error(f"{option_string} is about the --subject before it: there is none yet")
+        subject = namespace.subjects[-1]
+        old = getattr(subject, self.dest)
+        setattr(subject, self.dest, [*old, *values] if isinstance(values, list) else values)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Check the request, make the corpus and say what is in it. Raises UserError."""
+    if not options.print_config:
+        check_request(options)
+    recipe, config = load_recipe(options.config, _overrides(options))
+    if options.print_config:
+        print(config, end="")
+        return
+    from pvchat.data_command import describe
+    from pvchat.datamodules.manifest import read_manifest
+    from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor
+    from pvchat.synthesis.licences import check_commercial
+    from pvchat.synthesis.pipeline.finishing import STATISTICS, sentences
+    from pvchat.synthesis.pipeline.synthesize import synthesize
+
+    if options.places:
+        recipe = _in_places(recipe, options.places)
+    if options.commercial:
+        check_commercial(recipe.adapters)
+    manifest = synthesize(
+        options.subjects,
+        recipe,
+        out=Path(options.out),
+        config=config,
+        seed=options.seed,
+        allow=options.allow,
+        places=options.places,
+        executor=LocalExecutor() if options.workers == 1 else ProcessExecutor(options.workers),
+    )
+    numbers = json.loads((manifest.parent / STATISTICS).read_text(encoding="utf-8"))
+    print("\n" + "\n\n".join([*describe(read_manifest(manifest)), "\n".join(sentences(numbers))]))
+    print(f"\nCorpus: {manifest}\nLook at it: {manifest.parent / 'contact_sheet.html'}")
+
+
+def check_request(options: argparse.Namespace) -> None:
+    """Raises UserError for names, files and folders that cannot be."""
+    subjects: Sequence[SubjectRequest] = options.subjects or []
+    if not subjects:
+        raise UserError("a corpus needs somebody: give --subject NAME --reference CLIP.")
+    names = [s.name for s in subjects]
+    for name in names:
+        check_name(name)
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise UserError(
+            f"each subject is given once, with all references: {twice[0]!r} is given {names.count(twice[0])} "
+            "times. Put all files behind one --reference."
+        )
+    for subject in subjects:
+        if not subject.reference:
+            raise UserError(f"each --subject needs a --reference behind it: {subject.name!r} has none.")
+        for place in (*subject.reference, *subject.like):
+            if not Path(place).exists():
+                raise UserError(
+                    f"--reference and --like are clips, photos or folders of them: {place} does not exist."
+                )
+        if subject.face is not None and subject.like:
+            raise UserError(
+                f"--face and --like both say who is meant: {subject.name!r} has both. Leave one out."
+            )
+    for flag, folder in (("--gallery", options.gallery), ("--places", options.places)):
+        if folder is not None and not Path(folder).is_dir():
+            raise UserError(f"{flag} is a folder: {folder} is none.")
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out is a folder: {out} is a file.")
+
+
+def load_recipe(configs: Sequence[str], overrides: Sequence[str]) -> "tuple[Recipe, str]":
+    """The recipe of ``configs`` (later ones win; default: the laptop's) with ``overrides`` such as
+    ``--faces=4``, and the resolved config. Raises UserError."""
+    from jsonargparse import ArgumentParser
+
+    from pvchat.runs import experiment_file
+    from pvchat.synthesis.pipeline.recipe import Recipe
+
+    parser = ArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
+    parser.add_argument("-c", "--config", action="config")
+    parser.add_class_arguments(Recipe, None)
+    files = [_config(name) for name in configs] or [str(experiment_file(DEFAULT))]
+    try:
+        parsed = parser.parse_args([*(f"--config={f}" for f in files), *overrides])
+        text = parser.dump(parsed, skip_none=False)
+        built = parser.instantiate(parsed)
+    except UserError:
+        raise
+    except Exception as error:  # what jsonargparse raises depends on where it notices
+        cause = error.__cause__ if isinstance(error.__cause__, UserError) else None
+        raise cause or UserError(f"the recipe is not valid: {' '.join(str(error).split())}") from error
+    values = {k: v for k, v in vars(built).items() if k != "config"}
+    return Recipe(**values), text
+
+
+def _config(name: str) -> str:
+    """``name`` from this folder, or one of the project's."""
+    from pvchat.runs import experiment_file
+
+    if Path(name).is_file():
+        return name
+    try:
+        return str(experiment_file(name.removeprefix("experiments/")))
+    except UserError as error:
+        raise UserError(
+            f"a config must be a file: {Path(name).absolute()} does not exist. The project's are "
+            "synthesis/laptop.yaml and synthesis/paper.yaml."
+        ) from error
+
+
+def _overrides(options: argparse.Namespace) -> list[str]:
+    more = list(options.more)
+    if options.gallery:
+        more += [
+            "--others=pvchat.synthesis.pipeline.gallery_people.GalleryPeople",
+            f"--others.init_args.folder={Path(options.gallery).absolute()}",
+        ]
+    return more
+
+
+def _in_places(recipe: "Recipe", folder: str) -> "Recipe":
+    """``recipe`` with the user's own places where its studios show any."""
+    parts = [
+        replace(part, studio=move(folder)) if (move := getattr(part.studio, "in_places", None)) else part
+        for part in recipe.parts
+    ]
+    return replace(recipe, parts=parts)

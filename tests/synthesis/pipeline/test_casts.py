@@ -1,0 +1,40 @@
+import pytest
+
+from pvchat.datamodules.manifest import Split
+from pvchat.synthesis.pipeline.casts import casts_of, split_own, split_people
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ([0.0, 0.2, 0.55, 0.7, 1.0], {"train": 2, "validation": 1, "test": 2}),
+        ([0.25, 0.75], {"train": 1, "validation": 1, "test": 1}),  # validation has that of the training
+        ([0.0], {"train": 1, "validation": 1}),
+        ([0.6], {"train": 1, "validation": 1}),
+        ([0.9, 0.95], {"train": 2, "validation": 2}),
+        ([0.6, 0.9], {"train": 1, "validation": 1, "test": 1}),
+    ],
+)
+def test_own_pictures_are_split_by_time(at: list[float], expected: dict[Split, int]) -> None:
+    dealt = split_own([(n, where) for n, where in enumerate(at)])
+    assert {split: len(own) for split, own in dealt.items()} == expected
+    assert not set(dealt.get("test", ())) & {n for s in ("train", "validation") for n in dealt[s]}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 24])
+def test_nobody_is_in_two_splits(count: int) -> None:
+    dealt = split_people(range(count))
+    everyone = [person for people in dealt.values() for person in people]
+    assert sorted(everyone) == list(range(count))
+    assert dealt["train"]
+    assert len(dealt.get("test", ())) == {1: 0, 2: 1, 3: 1, 4: 1, 5: 1, 8: 2, 24: 6}[count]
+
+
+def test_a_split_needs_every_subject() -> None:
+    tom: dict[Split, list[str]] = {"train": ["a"], "test": ["b"]}
+    ann: dict[Split, list[str]] = {"train": ["c"]}
+    casts = casts_of({"tom": tom, "ann": ann}, {"train": ["x"], "test": ["y"]}, {})  # type: ignore[type-var]
+    assert list(casts) == ["train"]
+    assert casts["train"].subjects == {"tom": ["a"], "ann": ["c"]}
+    assert casts["train"].strangers == ["x"]
+    assert casts["train"].lookalikes == ()

@@ -1,0 +1,134 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pasted_studio import Admirals, PastedStudio
+from PIL import Image
+from skimage.data import astronaut
+
+from pvchat.datamodules.manifest import read_manifest
+from pvchat.errors import UserError
+from pvchat.synthesis.pipeline.recipe import GateSettings, Part, Recipe, Scenes
+from pvchat.synthesis.pipeline.subject_request import SubjectRequest
+from pvchat.synthesis.pipeline.synthesize import synthesize
+from pvchat.synthesis.questions import QuestionPlan
+from pvchat.synthesis.splits import find_leaks
+from pvchat.synthesis.writing import write_video
+
+
+def recipe(**changes: object) -> Recipe:
+    part = Part(PastedStudio(), Scenes(train=2, validation=1, test=1))
+    settings: dict[str, object] = {
+        "parts": [part],
+        "others": Admirals(),
+        "faces": 4,
+        "gate": GateSettings(num_frames=1),
+        "questions": QuestionPlan(existence=2, about=1, refused=1, general=1),
+    }
+    return Recipe(**(settings | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photos of Eileen Collins, and a recording of three seconds."""
+    folder = tmp_path_factory.mktemp("photos")
+    face = np.asarray(astronaut())[20:260, 100:340]
+    Image.fromarray(face).save(folder / "first.png")
+    Image.fromarray(np.ascontiguousarray(face[:, ::-1])).save(folder / "second.png")
+    frames = [np.roll(face, shift, axis=1) for shift in (0, 2, 4, 6, 4, 2)]
+    write_video(folder / "clip.mp4", np.stack(frames), fps=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "corpus"
+    files = [str(photos / "first.png"), str(photos / "second.png")]
+    synthesize([SubjectRequest("eileen", files, consent="public")], recipe(), out=out, config="pasted")
+    return out
+
+
+def test_a_corpus_has_everybody_in_every_scene_and_the_references(corpus: Path) -> None:
+    records = read_manifest(corpus / "manifest.jsonl")
+    assert Counter((r.split, r.origin) for r in records) == {
+        ("train", "warp"): 2, ("train", "negative"): 2, ("validation", "warp"): 1,
+        ("test", "warp"): 1, ("test", "negative"): 1, ("reference", "real"): 1, ("test", "real"): 1,
+    }  # fmt: skip
+    assert {r.source_id for r in records if r.origin == "warp" and r.split == "train"} == {"first.png"}
+    assert {r.source_id for r in records if r.origin == "warp" and r.split == "test"} == {"second.png"}
+    assert {r.consent for r in records if r.presence["eileen"]} == {"public"}
+    assert find_leaks(records) == []
+
+
+def test_questions_are_answered_from_what_was_commanded(corpus: Path) -> None:
+    for record in read_manifest(corpus / "manifest.jsonl"):
+        kinds = Counter(qa.type for qa in record.qa)
+        assert kinds["existence"] == 2
+        if record.origin == "real":
+            assert kinds == {"existence": 2}
+            continue
+        (where,) = [qa for qa in record.qa if qa.type == "location"]
+        assert (str(record.background).split()[0] in where.answer) is record.presence["eileen"]
+        assert kinds["general"] == 1
+
+
+def test_every_clip_has_a_history_and_the_sheet_and_statistics_are_there(corpus: Path) -> None:
+    records = [r for r in read_manifest(corpus / "manifest.jsonl") if r.origin != "real"]
+    for record in records:
+        history = json.loads(record.path.with_suffix(".json").read_text())
+        assert history["passed"]
+        near = history["scores"]["eileen"]["distance"]
+        assert (near < 0.4) is record.presence["eileen"]
+    assert sorted(p.stem for p in (corpus / "clips").glob("*.mp4")) == sorted(r.id for r in records)
+    page = (corpus / "contact_sheet.html").read_text()
+    assert all(r.id in page for r in records)
+    assert "Distance from eileen: own clips" in page
+    numbers = json.loads((corpus / "statistics.json").read_text())
+    assert (numbers["clips"], numbers["gate"]) == (9, {"pasted": {"made": 7, "rejected": 0}})
+    assert numbers["identity"]["eileen"]["own_most"] < numbers["identity"]["eileen"]["nearest_other"]
+    assert (corpus / "faces" / "eileen" / "00.png").is_file()
+
+
+def test_a_finished_corpus_is_left_alone(
+    corpus: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in corpus.rglob("*.mp4")}
+    files = [str(photos / "first.png"), str(photos / "second.png")]
+    request = SubjectRequest("eileen", files, consent="public")
+    assert synthesize([request], recipe(), out=corpus, config="pasted") == corpus / "manifest.jsonl"
+    assert "is complete: 9 clips" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in corpus.rglob("*.mp4")} == before
+    with pytest.raises(UserError, match="another seed"):
+        synthesize([request], recipe(), out=corpus, config="pasted", seed=1)
+
+
+def test_a_recording_is_split_in_time(photos: Path, tmp_path: Path) -> None:
+    request = SubjectRequest("eileen", [str(photos / "clip.mp4")])
+    synthesize([request], recipe(), out=tmp_path / "corpus")
+    records = read_manifest(tmp_path / "corpus" / "manifest.jsonl")
+    real = [(r.split, r.start_s, r.end_s) for r in records if r.origin == "real"]
+    assert real == [("reference", 0.0, 1.25), ("test", 1.625, None)]
+    seconds = {r.split: float(r.source_id[len("clip.mp4@") : -1]) for r in records if r.origin == "warp"}
+    assert seconds["train"] < 1.25
+    assert seconds["test"] >= 1.625
+
+
+def test_one_photo_makes_no_test_unless_allowed(photos: Path, tmp_path: Path) -> None:
+    request = SubjectRequest("eileen", [str(photos / "first.png")])
+    synthesize([request], recipe(), out=tmp_path / "strict")
+    records = read_manifest(tmp_path / "strict" / "manifest.jsonl")
+    assert Counter(r.split for r in records) == {"train": 4, "validation": 1, "reference": 1}
+    assert "known from one moment only" in (tmp_path / "strict" / "contact_sheet.html").read_text()
+    synthesize([request], recipe(), out=tmp_path / "lax", allow=["source"])
+    assert Counter(r.split for r in read_manifest(tmp_path / "lax" / "manifest.jsonl"))["test"] == 2
+
+
+def test_two_subjects_of_one_photo_are_both_there(photos: Path, tmp_path: Path) -> None:
+    same = str(photos / "first.png")
+    requests = [SubjectRequest("eileen", [same]), SubjectRequest("twin", [same])]
+    plain = recipe(parts=[Part(PastedStudio(), Scenes(), strangers=0)])
+    synthesize(requests, plain, out=tmp_path / "corpus")
+    (record,) = read_manifest(tmp_path / "corpus" / "manifest.jsonl")
+    assert record.presence == {"eileen": True, "twin": True}
