@@ -12,7 +12,7 @@ from pvchat.synthesis.wardrobe import COLOURS
 Pixels = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]
 _WORK_PX = 128
-_CHEST, _COLLAR = 3.0, 1.3  # head units below the eyes: certainly clothes unless skin; none above
+_CHEST, _COLLAR = 2.6, 0.3  # head units below the eyes: certainly clothes unless skin; none above
 _UNLIKE = 16.0  # colour difference (Lab) beyond which something is no skin, no hair
 _FOLDS = 0.6  # how much of the folds is kept,
 _DEEPEST = 18.0  # at most so much lightness: stripes and prints become folds
@@ -33,9 +33,10 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
     skin = _near(lab, cheeks & person, lightness=0.45)
     above = (v < -0.75) & (np.abs(u) < 1.0) & (cover > 0.9)
     hair = _near(lab, above, lightness=1.0) if above.sum() > 4 else np.full(cover.shape, np.inf)
-    chest = (v > _CHEST) & (cover > 0.9) & (skin > _UNLIKE)
+    low = (v > _CHEST) | ((v > 1.7) & (np.abs(u) > 1.5))
+    chest = low & (cover > 0.9) & (skin > _UNLIKE)
     marks = np.where(person, 0, -1)
-    marks[person & ((v < 0.9) | (np.hypot(u / 0.95, (v - 0.35) / 1.25) < 1))] = 1
+    marks[person & ((v < _COLLAR) | (np.hypot(u / 0.95, (v - 0.35) / 1.25) < 1))] = 1
     marks[person & (v < _CHEST + 0.8) & (skin < 0.6 * _UNLIKE)] = 1
     if chest.any() and np.median(hair[chest]) > 1.5 * _UNLIKE:  # long hair over clothes of another colour
         marks[person & (v < _CHEST + 1) & (hair < 0.6 * _UNLIKE)] = 1

@@ -20,6 +20,7 @@ _KEPT = (8.5, 4.5, 10.5)  # head units beside, above and below the eyes that a s
 _MARGIN = 1.0  # head units by which the border of the photo is continued, so that a head has room to move
 _FULL_CHEST = 0.07  # least share of the frame that clothes fill
 _TINY_COVER = 0.04
+_BLACK = 20
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Prepared:
         alpha = self.subject.layers.alpha[0].numpy()
         columns = slice(max(left, round(x0)), min(right, round(x1)))
         rows = slice(max(top, round(y0)), min(bottom, round(y1)))
-        cut = [alpha[rows, left]] * (x0 < left) + [alpha[rows, right - 1]] * (x1 > right)
-        cut += [alpha[top, columns]] * (y0 < top)
+        cut = [alpha[rows, left]] * int(x0 < left) + [alpha[rows, right - 1]] * int(x1 > right)
+        cut += [alpha[top, columns]] * int(y0 < top)
         if any(line.mean() > _TINY_COVER for line in cut):
             return False
         x, reach = float(self.head.origin[0]), 0.8 * self.head.unit
@@ -57,7 +58,7 @@ class Prepared:
 def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared:
     """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises UserError
     for a photo that cannot be animated."""
-    photo = actor.photo
+    photo = without_bars(actor.photo)
     face = choose_face(animator.faces.detect(photo[None])[0], Path(actor.source_id))
     portrait = cut_portrait([photo], [face], person=actor.person, source_id=actor.source_id)
     frame = HeadFrame(np.asarray(face.landmarks, float))
@@ -81,3 +82,12 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head)
     inner = (margin, margin, margin + size[0], margin + size[1])
     return Prepared(subject, portrait, head, clothes, inner)
+
+
+def without_bars(photo: Pixels) -> Pixels:
+    """``photo`` without the black bars of a letterbox."""
+    lit = photo.max(-1) > _BLACK
+    rows, columns = (np.flatnonzero(lit.mean(axis) > 0.02) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return photo
+    return photo[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
