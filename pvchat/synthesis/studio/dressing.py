@@ -42,7 +42,7 @@ def dressed(prepared: Prepared, treatment: Treatment, colour: str, light: Light)
     else:
         y, x = np.mgrid[0 : rgb.shape[0], 0 : rgb.shape[1]]
         grid = prepared.head.to_head(np.stack([x, y], -1))
-        alpha = alpha * (1 - prepared.clothes)
+        alpha = alpha * prepared.bare
         alpha *= head_and_neck(alpha, grid, prepared.head.turn)
     lit = np.array(light.on(np.dstack([rgb, np.uint8(255 * alpha)])), np.float32)[..., :3] / 255
     foreground = torch.from_numpy(lit).permute(2, 0, 1).contiguous()

@@ -52,6 +52,19 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
     return np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1)
 
 
+def bare_mask(photo: Pixels, head: HeadFrame) -> Map:
+    """How much each pixel (H, W) may be of the head and neck: below the jaw, what has the colour of skin or
+    hair."""
+    y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]]
+    u, v = np.moveaxis(head.to_head(np.stack([x, y], -1)), -1, 0)
+    lab = rgb2lab(photo)
+    skin = _near(lab, (np.abs(v - 0.55) < 0.3) & (np.abs(u) < 0.7), lightness=0.3)
+    hair = _near(lab, (v < -0.75) & (v > -1.3) & (np.abs(u) < 0.8), lightness=0.6)
+    alike = np.clip((1.6 * _UNLIKE - np.minimum(skin, hair)) / (0.6 * _UNLIKE), 0, 1)
+    below = np.clip((np.hypot(u / 0.95, (v - 0.3) / 1.35) - 1) * 8, 0, 1) * np.clip((v - 0.7) * 4, 0, 1)
+    return np.asarray(1 - below * (1 - alike), np.float32)
+
+
 def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
     """``rgb`` (H, W, 3) with ``colour`` where ``mask`` (H, W) is 1: hue, chroma and mean lightness are those of
     the colour, folds are those of the photo."""
@@ -59,7 +72,7 @@ def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
     target = rgb2lab(np.array(COLOURS[colour], np.uint8)[None, None])[0, 0].astype(np.float32)
     worn = mask > 0.5
     usual = float(np.median(lab[..., 0][worn])) if worn.any() else 50.0
-    folds = np.clip(_FOLDS * (lab[..., 0] - usual), -_DEEPEST, 0.6 * _DEEPEST)
+    folds = _DEEPEST * np.tanh(_FOLDS * (lab[..., 0] - usual) / _DEEPEST)
     folds *= 0.45 if target[0] < 30 else 1.0
     lightness = np.clip(target[0] + folds, 2, 99)
     chroma = np.clip(lightness / target[0], 0.6, 1.15)[..., None]

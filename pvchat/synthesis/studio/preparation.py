@@ -11,7 +11,7 @@ from pvchat.synthesis.animation.animator import MIN_FACE_PX, Subject, WarpAnimat
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.portraits import Portrait, choose_face, cut_portrait
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.garments import clothes_mask
+from pvchat.synthesis.studio.garments import bare_mask, clothes_mask
 from pvchat.synthesis.studio.scenes import Framing
 
 Pixels = npt.NDArray[np.uint8]
@@ -19,6 +19,7 @@ Map = npt.NDArray[np.float32]
 _KEPT = (8.5, 4.5, 10.5)  # head units beside, above and below the eyes that a scene may show
 _MARGIN = 1.0  # head units by which the border of the photo is continued, so that a head has room to move
 _FULL_CHEST = 0.07  # least share of the frame that clothes fill
+_SURELY = 0.75  # least share of the chest that is taken for clothes
 _TINY_COVER = 0.04
 _BLACK = 20
 
@@ -26,12 +27,13 @@ _BLACK = 20
 @dataclass(frozen=True)
 class Prepared:
     """``subject`` is the photo at the size of the studio; ``head`` says where the head is in its pixels,
-    ``clothes`` (H, W) what is worn, 0 to 1; the photo itself is ``left, top, right, bottom`` of it."""
+    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
 
     subject: Subject
     portrait: Portrait
     head: HeadFrame
     clothes: Map
+    bare: Map
     inner: tuple[int, int, int, int]
 
     def fills(self, framing: Framing, slack: float) -> bool:
@@ -52,7 +54,10 @@ class Prepared:
             return False
         x, reach = float(self.head.origin[0]), 0.8 * self.head.unit
         base = alpha[min(round(y1), bottom) - 3, max(0, round(x - reach)) : round(x + reach)]
-        return bool(base.min() > 0.9 and self.clothes[rows, columns].sum() > _FULL_CHEST * side**2)
+        chest = self.clothes[round(self.head.origin[1] + 2.6 * self.head.unit) : round(y1)]
+        chest = chest[:, max(0, round(x - reach)) : round(x + reach)]
+        worn = chest.size > 0 and chest.mean() > _SURELY
+        return bool(worn and base.min() > 0.9 and self.clothes[rows, columns].sum() > _FULL_CHEST * side**2)
 
 
 def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared:
@@ -81,7 +86,8 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     subject, head = animator.prepare(padded), HeadFrame(marks)
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head)
     inner = (margin, margin, margin + size[0], margin + size[1])
-    return Prepared(subject, portrait, head, clothes, inner)
+    bare = (1 - clothes) * bare_mask(padded, head)
+    return Prepared(subject, portrait, head, clothes, bare, inner)
 
 
 def without_bars(photo: Pixels) -> Pixels:
