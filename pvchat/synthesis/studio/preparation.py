@@ -11,7 +11,7 @@ from pvchat.synthesis.animation.animator import MIN_FACE_PX, Subject, WarpAnimat
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.portraits import Portrait, choose_face, cut_portrait
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.garments import bare_mask, clothes_mask
+from pvchat.synthesis.studio.garments import bare_mask, clothes_mask, face_mask
 from pvchat.synthesis.studio.scenes import Framing
 
 Pixels = npt.NDArray[np.uint8]
@@ -54,7 +54,8 @@ class Prepared:
             return False
         x, reach = float(self.head.origin[0]), 0.8 * self.head.unit
         base = alpha[min(round(y1), bottom) - 3, max(0, round(x - reach)) : round(x + reach)]
-        chest = self.clothes[round(self.head.origin[1] + 2.6 * self.head.unit) : round(y1)]
+        middle, unit = float(self.head.origin[1]), self.head.unit
+        chest = self.clothes[round(middle + 2.4 * unit) : min(round(middle + 4.2 * unit), round(y1))]
         chest = chest[:, max(0, round(x - reach)) : round(x + reach)]
         worn = chest.size > 0 and chest.mean() > _SURELY
         return bool(worn and base.min() > 0.9 and self.clothes[rows, columns].sum() > _FULL_CHEST * side**2)
@@ -84,9 +85,10 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     padded = np.pad(small, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     marks = (np.asarray(face.landmarks, float) - box[:2]) * (np.array(size) / np.subtract(box[2:], box[:2])) + margin
     subject, head = animator.prepare(padded), HeadFrame(marks)
-    clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head)
+    shown = face_mask(subject.face.rest, (padded.shape[0], padded.shape[1]))
+    clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     inner = (margin, margin, margin + size[0], margin + size[1])
-    bare = (1 - clothes) * bare_mask(padded, head)
+    bare = (1 - clothes) * bare_mask(padded, head, shown)
     return Prepared(subject, portrait, head, clothes, bare, inner)
 
 

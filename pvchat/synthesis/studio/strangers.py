@@ -32,7 +32,7 @@ def package_actors() -> list[Actor]:
     """Real people whose photos come with packages: Eileen Collins, Grace Hopper, a talking man."""
     shared = Path(skimage.__file__).parent / "data" / "astronaut.png"
     hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    passenger = decode(asset("carphone"), num_frames=5).frames[2]
+    passenger = decode(asset("carphone"), num_frames=5).frames[0]
     return [
         Actor("astronaut", "astronaut", _photo(shared), "public domain (NASA)"),
         Actor("admiral", "grace_hopper", _photo(hopper), "public domain (US Navy)"),
@@ -62,9 +62,7 @@ def reshaped_actors(
     limits = [(e, OTHER_PERSON) for e in (face_of(a, faces) for a in subjects) if e is not None]
     limits += [(e, APART) for e in (face_of(a, faces) for a in bases) if e is not None]
     found = {a.source_id: choose_face(faces.detect(a.photo[None])[0], Path(a.source_id)) for a in bases}
-    heads = [
-        cut_portrait([a.photo], [found[a.source_id]], person=a.person, source_id=a.source_id) for a in bases
-    ]
+    heads = [_square(actor, found[actor.source_id]) for actor in bases]
     made: list[Actor] = []
     with tqdm(total=count, desc="other people", unit="person", disable=not progress) as bar:
         for attempt in range(_TRIES * count):
@@ -98,6 +96,14 @@ def face_of(actor: Actor, faces: FaceAnalyzer) -> Vector | None:
     """Face embedding (128,) of the photo; None if it shows no face."""
     found = faces.detect(actor.photo[None])[0]
     return faces.embed(actor.photo, max(found, key=lambda f: f.area)) if found else None
+
+
+def _square(actor: Actor, face: Face) -> Portrait:
+    """The head with what is around it, so that its reshaped version can be put back without a seam."""
+    portrait = cut_portrait([actor.photo], [face], person=actor.person, source_id=actor.source_id)
+    heads = portrait.heads.copy()
+    heads[..., 3] = 255
+    return replace(portrait, heads=heads)
 
 
 def _photo(path: Path) -> Pixels:
