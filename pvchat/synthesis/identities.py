@@ -81,7 +81,7 @@ def default_negatives(
     real = {
         name: portraits
         for name, portraits in people.items()
-        if _is_new(embed_portrait(portraits[0], faces), [(e, OTHER_PERSON) for e in own])
+        if is_new(embed_portrait(portraits[0], faces), [(e, OTHER_PERSON) for e in own])
     }
     limits = [(e, OTHER_PERSON) for e in own]
     limits += [(e, APART) for portraits in real.values() for e in _embed_some(portraits[:1], faces)]
@@ -121,7 +121,7 @@ def reshaped_people(
             mixed = blend(portrait, donor, share) if donor else portrait
             person = reshape(mixed, genes, person=f"stranger {len(made) + 1}")
             embedding = embed_portrait(person, faces)
-            if not _is_new(embedding, limits):
+            if not is_new(embedding, limits):
                 break
         else:
             assert embedding is not None
@@ -138,7 +138,8 @@ def reshaped_people(
     )
 
 
-def _is_new(face: Vector | None, limits: Sequence[tuple[Vector, float]]) -> bool:
+def is_new(face: Vector | None, limits: Sequence[tuple[Vector, float]]) -> bool:
+    """True for a ``face`` beyond every limit: an embedding and the least distance from it."""
     return face is not None and all(np.linalg.norm(face - e) > least for e, least in limits)
 
 

@@ -118,10 +118,14 @@ _SHOULDER = [(0.66, 2.15), (1.05, 2.48), (1.9, 2.78), (2.75, 3.2), (3.2, 4.1), (
 
 def torso(pen: Pen, clothes: Clothes, skin: Colour) -> None:
     """Neck, shoulders and chest."""
-    colour = COLOURS[clothes.colour]
-    body = pen.like(raised=_RAISED)
+    neck(pen, skin)
+    garment(pen, clothes)
+
+
+def neck(pen: Pen, skin: Colour) -> None:
+    """The neck down to the chest, in the shadow of the chin."""
     pen, canvas = pen.like(raised=_RAISED), pen.canvas
-    neck = [
+    outline = [
         (-0.82, 0.9),
         (-0.74, 1.7),
         (-0.8, 2.3),
@@ -132,10 +136,17 @@ def torso(pen: Pen, clothes: Clothes, skin: Colour) -> None:
         (0.74, 1.7),
         (0.82, 0.9),
     ]
-    pen.shape(curve(neck), shade(skin, 0.86))
+    pen.shape(curve(outline), shade(skin, 0.86))
     throat = pen.canvas.getchannel("A")
     pen.shape(ellipse(0, 1.55, 0.95, 0.62), shade(skin, 0.5), blur=0.16, opacity=190)  # shadow of the chin
     pen.clip_to(throat)
+    canvas.alpha_composite(pen.canvas)
+
+
+def garment(pen: Pen, clothes: Clothes) -> None:
+    """Clothes on shoulders and chest."""
+    colour = COLOURS[clothes.colour]
+    body, canvas = pen.like(raised=_RAISED), pen.canvas
     right = curve(_SHOULDER)
     collar = {"t-shirt": 2.95, "shirt": 3.5, "hoodie": 2.6}[clothes.garment]
     neckline = curve(
@@ -179,7 +190,6 @@ def torso(pen: Pen, clothes: Clothes, skin: Colour) -> None:
         )
     _trimmings(body, clothes, colour, neckline, collar)
     body.clip_to(edge)
-    canvas.alpha_composite(pen.canvas)
     canvas.alpha_composite(body.canvas)
 
 

@@ -9,13 +9,16 @@ import torch.nn.functional as F
 
 from pvchat.synthesis.animation.animator import Subject
 from pvchat.synthesis.light import Light, exposed, tone
-from pvchat.synthesis.matte import HeadFrame, trim
+from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.studio.garments import recoloured
 from pvchat.synthesis.studio.preparation import Prepared
 from pvchat.synthesis.studio.scenes import Treatment
 from pvchat.synthesis.wardrobe import Colour
 
 Pixels = npt.NDArray[np.uint8]
+Map = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+_COLLAR = 3.0  # head units below the eyes where a neck has vanished in its collar
 
 
 def dressed(prepared: Prepared, treatment: Treatment, colour: str, light: Light) -> tuple[Subject, Colour]:
@@ -39,11 +42,26 @@ def dressed(prepared: Prepared, treatment: Treatment, colour: str, light: Light)
     else:
         y, x = np.mgrid[0 : rgb.shape[0], 0 : rgb.shape[1]]
         grid = prepared.head.to_head(np.stack([x, y], -1))
-        alpha = trim(alpha, grid, -0.25 * prepared.head.turn).astype(np.float32) / 255
+        alpha = alpha * prepared.bare
+        alpha *= head_and_neck(alpha, grid, prepared.head.turn)
     lit = np.array(light.on(np.dstack([rgb, np.uint8(255 * alpha)])), np.float32)[..., :3] / 255
     foreground = torch.from_numpy(lit).permute(2, 0, 1).contiguous()
     cover = torch.from_numpy(np.ascontiguousarray(alpha))[None]
     return replace(prepared.subject, layers=replace(layers, foreground=foreground, alpha=cover)), skin
+
+
+def head_and_neck(alpha: Map, grid: Array, turn: float) -> Map:
+    """Where head, neck and long hair may be at places ``grid`` (H, W, 2) about a head that is ``turn``ed.
+    ``alpha`` (H, W) is the person without clothes: hair that does not show beside the cheeks is not long."""
+    x, y = grid[..., 0] + 0.25 * turn, grid[..., 1]
+    cheek = np.abs(y - 0.6) < 0.35
+    room = np.clip((y + 2.6) * 5, 0, 1) * np.clip((_COLLAR - y) * 2, 0, 1)
+    for side in (-1, 1):
+        beside = cheek & (np.abs(side * x - 1.35) < 0.12)
+        long = beside.any() and float(alpha[beside].mean()) > 0.5
+        width = np.interp(y, [0.5, 1.3, 2.2], [1.9, 1.75, 1.6] if long else [1.7, 0.92, 0.85])
+        room = np.where(side * x > 0, room * np.clip((width - side * x) * 7, 0, 1), room)
+    return np.asarray(room, np.float32)
 
 
 def _skin(rgb: Pixels, head: HeadFrame) -> Colour:

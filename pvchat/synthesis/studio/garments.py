@@ -2,7 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
+from scipy.spatial import ConvexHull
 from skimage.color import lab2rgb, rgb2lab
 from skimage.segmentation import random_walker
 
@@ -12,20 +13,21 @@ from pvchat.synthesis.wardrobe import COLOURS
 Pixels = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]
 _WORK_PX = 128
-_CHEST, _COLLAR = 3.0, 1.3  # head units below the eyes: certainly clothes unless skin; none above
+_CHEST, _COLLAR = 2.6, 0.3  # head units below the eyes: certainly clothes unless skin; none above
 _UNLIKE = 16.0  # colour difference (Lab) beyond which something is no skin, no hair
 _FOLDS = 0.6  # how much of the folds is kept,
 _DEEPEST = 18.0  # at most so much lightness: stripes and prints become folds
 
 
-def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
+def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
     """How much of each pixel (H, W) is clothes of the person whose ``head`` is in ``photo`` (H, W, 3) and whose
-    outline is ``alpha``: a random walk (Grady 2006) from what is surely head or chest."""
+    outline is ``alpha`` and whose ``face`` (H, W) is no clothes: a random walk (Grady 2006) from what is surely head or chest."""
     height, width = alpha.shape
     scale = min(1.0, _WORK_PX / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     lab = rgb2lab(np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BOX)))
     cover = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX))
+    front = np.asarray(Image.fromarray(face).resize(size, Image.Resampling.BOX)) > 0.5
     y, x = np.mgrid[0 : size[1], 0 : size[0]] + 0.5
     u, v = np.moveaxis(head.to_head(np.stack([x * width / size[0], y * height / size[1]], -1)), -1, 0)
     person = cover > 0.5
@@ -33,9 +35,10 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
     skin = _near(lab, cheeks & person, lightness=0.45)
     above = (v < -0.75) & (np.abs(u) < 1.0) & (cover > 0.9)
     hair = _near(lab, above, lightness=1.0) if above.sum() > 4 else np.full(cover.shape, np.inf)
-    chest = (v > _CHEST) & (cover > 0.9) & (skin > _UNLIKE)
+    low = (v > _CHEST) | ((v > 1.7) & (np.abs(u) > 1.5))
+    chest = low & (cover > 0.9) & (skin > _UNLIKE)
     marks = np.where(person, 0, -1)
-    marks[person & ((v < 0.9) | (np.hypot(u / 0.95, (v - 0.35) / 1.25) < 1))] = 1
+    marks[person & ((v < _COLLAR) | front)] = 1
     marks[person & (v < _CHEST + 0.8) & (skin < 0.6 * _UNLIKE)] = 1
     if chest.any() and np.median(hair[chest]) > 1.5 * _UNLIKE:  # long hair over clothes of another colour
         marks[person & (v < _CHEST + 1) & (hair < 0.6 * _UNLIKE)] = 1
@@ -51,6 +54,28 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame) -> Map:
     return np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1)
 
 
+def bare_mask(photo: Pixels, head: HeadFrame, face: Map) -> Map:
+    """How much each pixel (H, W) may be of head and neck: around the ``face`` (H, W), below the eyes, what has the colour of skin or
+    hair."""
+    y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]]
+    u, v = np.moveaxis(head.to_head(np.stack([x, y], -1)), -1, 0)
+    lab = rgb2lab(photo)
+    skin = _near(lab, (np.abs(v - 0.55) < 0.3) & (np.abs(u) < 0.7), lightness=0.3)
+    hair = _near(lab, (v < -0.75) & (v > -1.3) & (np.abs(u) < 0.8), lightness=0.6)
+    alike = np.clip((1.6 * _UNLIKE - np.minimum(skin, hair)) / (0.6 * _UNLIKE), 0, 1)
+    below = (1 - face) * np.clip((v - 0.3) * 4, 0, 1)
+    return np.asarray(1 - below * (1 - alike), np.float32)
+
+
+def face_mask(mesh: npt.NDArray[np.float64], size: tuple[int, int]) -> Map:
+    """1 on the face whose landmarks are ``mesh`` (468, 3), 0 elsewhere, in a picture of ``size`` (H, W)."""
+    outline = mesh[ConvexHull(mesh[:, :2]).vertices, :2]
+    image = Image.new("L", size[::-1])
+    ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in outline], fill=255)
+    soft = image.filter(ImageFilter.GaussianBlur(0.01 * float(np.ptp(outline))))
+    return np.asarray(soft, np.float32) / 255
+
+
 def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
     """``rgb`` (H, W, 3) with ``colour`` where ``mask`` (H, W) is 1: hue, chroma and mean lightness are those of
     the colour, folds are those of the photo."""
@@ -58,7 +83,7 @@ def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
     target = rgb2lab(np.array(COLOURS[colour], np.uint8)[None, None])[0, 0].astype(np.float32)
     worn = mask > 0.5
     usual = float(np.median(lab[..., 0][worn])) if worn.any() else 50.0
-    folds = np.clip(_FOLDS * (lab[..., 0] - usual), -_DEEPEST, 0.6 * _DEEPEST)
+    folds = _DEEPEST * np.tanh(_FOLDS * (lab[..., 0] - usual) / _DEEPEST)
     folds *= 0.45 if target[0] < 30 else 1.0
     lightness = np.clip(target[0] + folds, 2, 99)
     chroma = np.clip(lightness / target[0], 0.6, 1.15)[..., None]

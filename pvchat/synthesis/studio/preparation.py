@@ -11,7 +11,7 @@ from pvchat.synthesis.animation.animator import MIN_FACE_PX, Subject, WarpAnimat
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.portraits import Portrait, choose_face, cut_portrait
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.garments import clothes_mask
+from pvchat.synthesis.studio.garments import bare_mask, clothes_mask, face_mask
 from pvchat.synthesis.studio.scenes import Framing
 
 Pixels = npt.NDArray[np.uint8]
@@ -19,18 +19,21 @@ Map = npt.NDArray[np.float32]
 _KEPT = (8.5, 4.5, 10.5)  # head units beside, above and below the eyes that a scene may show
 _MARGIN = 1.0  # head units by which the border of the photo is continued, so that a head has room to move
 _FULL_CHEST = 0.07  # least share of the frame that clothes fill
+_SURELY = 0.75  # least share of the chest that is taken for clothes
 _TINY_COVER = 0.04
+_BLACK = 20
 
 
 @dataclass(frozen=True)
 class Prepared:
     """``subject`` is the photo at the size of the studio; ``head`` says where the head is in its pixels,
-    ``clothes`` (H, W) what is worn, 0 to 1; the photo itself is ``left, top, right, bottom`` of it."""
+    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
 
     subject: Subject
     portrait: Portrait
     head: HeadFrame
     clothes: Map
+    bare: Map
     inner: tuple[int, int, int, int]
 
     def fills(self, framing: Framing, slack: float) -> bool:
@@ -47,19 +50,23 @@ class Prepared:
         alpha = self.subject.layers.alpha[0].numpy()
         columns = slice(max(left, round(x0)), min(right, round(x1)))
         rows = slice(max(top, round(y0)), min(bottom, round(y1)))
-        cut = [alpha[rows, left]] * (x0 < left) + [alpha[rows, right - 1]] * (x1 > right)
-        cut += [alpha[top, columns]] * (y0 < top)
+        cut = [alpha[rows, left]] * int(x0 < left) + [alpha[rows, right - 1]] * int(x1 > right)
+        cut += [alpha[top, columns]] * int(y0 < top)
         if any(line.mean() > _TINY_COVER for line in cut):
             return False
         x, reach = float(self.head.origin[0]), 0.8 * self.head.unit
         base = alpha[min(round(y1), bottom) - 3, max(0, round(x - reach)) : round(x + reach)]
-        return bool(base.min() > 0.9 and self.clothes[rows, columns].sum() > _FULL_CHEST * side**2)
+        middle, unit = float(self.head.origin[1]), self.head.unit
+        chest = self.clothes[round(middle + 2.4 * unit) : min(round(middle + 4.2 * unit), round(y1))]
+        chest = chest[:, max(0, round(x - reach)) : round(x + reach)]
+        worn = chest.size > 0 and chest.mean() > _SURELY
+        return bool(worn and base.min() > 0.9 and self.clothes[rows, columns].sum() > _FULL_CHEST * side**2)
 
 
 def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared:
     """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises UserError
     for a photo that cannot be animated."""
-    photo = actor.photo
+    photo = without_bars(actor.photo)
     face = choose_face(animator.faces.detect(photo[None])[0], Path(actor.source_id))
     portrait = cut_portrait([photo], [face], person=actor.person, source_id=actor.source_id)
     frame = HeadFrame(np.asarray(face.landmarks, float))
@@ -82,6 +89,17 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
         np.array(size) / np.subtract(box[2:], box[:2])
     ) + margin
     subject, head = animator.prepare(padded), HeadFrame(marks)
-    clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head)
+    shown = face_mask(subject.face.rest, (padded.shape[0], padded.shape[1]))
+    clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     inner = (margin, margin, margin + size[0], margin + size[1])
-    return Prepared(subject, portrait, head, clothes, inner)
+    bare = (1 - clothes) * bare_mask(padded, head, shown)
+    return Prepared(subject, portrait, head, clothes, bare, inner)
+
+
+def without_bars(photo: Pixels) -> Pixels:
+    """``photo`` without the black bars of a letterbox."""
+    lit = photo.max(-1) > _BLACK
+    rows, columns = (np.flatnonzero(lit.mean(axis) > 0.02) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return photo
+    return photo[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -71,6 +71,6 @@ def framings(seed: int) -> list[Framing]:
     for i in rng.permutation(len(ways)):
         height, side = ways[i]
         unit = height / HEAD
-        x, y = rng.uniform(-0.03, 0.03), rng.uniform(max(0.3, 0.06 + 1.8 * unit), 0.42)
+        x, y = rng.uniform(-0.03, 0.03), rng.uniform(max(0.3, 0.06 + 2.1 * unit), 0.43)
         chosen.append(Framing(_ACROSS[side] + float(x), float(y), unit))
     return chosen

@@ -8,9 +8,10 @@ from pvchat.synthesis.light import Light
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.studio.camera import SLACK
 from pvchat.synthesis.studio.scenes import Framing
-from pvchat.synthesis.wardrobe import Clothes, Colour, Opening, Pen, hood, torso
+from pvchat.synthesis.wardrobe import Clothes, Colour, Opening, Pen, garment, hood, neck
 
 Pixels = npt.NDArray[np.uint8]
+_RAISED = 0.2  # head units by which shoulders are higher than they are drawn
 _NECK = 1.9  # head units from the eyes to the point about which a head leans
 
 
@@ -22,27 +23,32 @@ class Stage:
         self.width_px = size_px + 2 * margin
         self._origin = (framing.x * size_px + margin, framing.y * size_px + margin)
         self._unit = framing.unit * size_px
-        self._body: Image.Image | None = None
+        self._behind: list[Image.Image] = []
+        self._before: list[Image.Image] = []
         self._hood: list[Image.Image] = []
 
     def dress(self, clothes: Clothes, skin: Colour, opening: Opening | None, light: Light) -> None:
         """Draw what a head without a body gets: neck, clothes and, with an ``opening``, a hood."""
-        body = Pen(self.width_px, self._origin, self._unit)
-        torso(body, clothes, skin)
-        self._body = light.on(body.pixels())
+        pen = Pen(self.width_px, self._origin, self._unit).like(raised=0.0 if opening else _RAISED)
+        throat, body = pen.like(), pen.like()
+        neck(throat, skin)
+        garment(body, clothes)
+        self._behind, self._before = [light.on(throat.pixels())], [light.on(body.pixels())]
         if opening is not None:
-            back, front = body.like(), body.like()
+            pen = Pen(self.width_px, self._origin, self._unit)
+            back, front = pen.like(), pen.like()
             hood(back, front, clothes, opening)
-            self._hood = [light.on(pen.pixels()) for pen in (back, front)]
+            self._hood = [light.on(p.pixels()) for p in (back, front)]
 
     def person(self, photo: Pixels, head: HeadFrame, roll: float) -> Image.Image:
         """The person (RGBA) whose ``photo`` (H, W, 4) has its head at ``head``, leaning by ``roll`` degrees."""
-        canvas = Image.new("RGBA", (self.width_px,) * 2) if self._body is None else self._body.copy()
+        canvas = Image.new("RGBA", (self.width_px,) * 2)
         hoods = [self._leaning(layer, roll) for layer in self._hood]
-        for layer in hoods[:1]:
+        tucked = not hoods  # a neck is in its collar, a hood lies on it
+        for layer in [*self._behind, *([] if tucked else self._before), *hoods[:1]]:
             canvas.alpha_composite(layer)
         canvas.alpha_composite(*self._placed(photo, head))
-        for layer in hoods[1:]:
+        for layer in [*(self._before if tucked else []), *hoods[1:]]:
             canvas.alpha_composite(layer)
         return canvas
 
