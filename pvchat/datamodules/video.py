@@ -5,9 +5,10 @@ truncation, which decord does not. decord then fetches the frames (fast); PyAV, 
 fallback and gives the same pixels."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import av
 import numpy as np
@@ -28,6 +29,7 @@ MEDIA = PHOTOS | VIDEOS | {".gif"}
 """Suffixes; what has another one, or none, is looked into."""
 MAX_PX = 1280
 SAME_TIME_S = 1e-3  # decord keeps times in single precision
+_APART_S = 1.0  # frames farther apart than this are sought, nearer ones decoded in sequence
 SLACK_S = 0.5  # a time range may end this much after the clip: durations are rounded by hand
 REVISION = 2  # raise it when the same file and settings give other frames
 
@@ -60,7 +62,7 @@ def decode(
             raise _fault(path, "is a photo and takes no time range", "Leave start and end out")
         photo = np.asarray(_shrink(_photo(path), max_px))
         return Clip(np.repeat(photo[None], num_frames, axis=0), np.zeros(num_frames), key)
-    times, origin = _frame_times(path)
+    times, origin, _ = _index(path)
     shown = _shown(path, times, start_s, end_s)
     wanted = shown[sample_indices(len(shown), num_frames, frame_policy)]
     frames = None if backend == "pyav" else _with_decord(path, wanted, times)
@@ -98,7 +100,55 @@ def is_photo(path: Path) -> bool:
 def clip_times(path: str | Path) -> Times:
     """Seconds of every frame of a video since the first one. Raises UserError."""
     content_hash(Path(path))  # says what is wrong with a file that is none
-    return _frame_times(Path(path))[0]
+    return _index(Path(path)).times
+
+
+def spread_times(path: str | Path, *, fps: float, at_most: int) -> Times:
+    """Seconds of the frames that show a whole video: ``fps`` a second, ``at_most`` in all; [0] for a photo.
+
+    Where they are more than a second apart key frames nearby are taken, which ``frames_at`` finds without
+    decoding what is between: hours cost seconds. Raises UserError."""
+    path = Path(path)
+    content_hash(path)  # says what is wrong with a file that is none
+    if is_photo(path):
+        _photo(path)
+        return np.zeros(1)
+    times, _, keys = _index(path)
+    length = float(times[-1])
+    count = max(1, min(at_most, len(times), round(length * fps) + 1))
+    wanted = (np.arange(count) + 0.5) / count * length
+    shown = _nearest(times, wanted)
+    if length / count > _APART_S:
+        key = _nearest(keys, wanted)
+        shown = np.where(np.abs(key - wanted) < length / count / 2, key, shown)
+    return np.unique(shown)
+
+
+def frames_at(path: str | Path, times: Sequence[float] | Times) -> Iterator[Frames]:
+    """The upright RGB frames (H, W, 3) at ``times`` of ``clip_times``, ascending, in full size, one at a
+    time: a long video fills no memory. Raises UserError."""
+    path = Path(path)
+    if is_photo(path):
+        photo = np.asarray(_photo(path))
+        yield from (photo for _ in times)
+        return
+    _, origin, keys = _index(path)
+    try:
+        with av.open(str(path)) as container:
+            stream = _video_stream(path, container)
+            frames, shown, at = container.decode(stream), None, -np.inf
+            for wanted in times:
+                key = keys[max(0, int(np.searchsorted(keys, wanted + SAME_TIME_S)) - 1)]
+                if key > at + _APART_S:
+                    container.seek(round((key + origin) / stream.time_base), stream=stream)
+                    frames = container.decode(stream)
+                while at < wanted - SAME_TIME_S and (new := next(frames, None)) is not None:
+                    shown, at = new, _seconds(new) - origin
+                if shown is None:
+                    raise _fault(path, "holds no frames", "Copy or record it again")
+                yield _upright(shown)
+    except (av.error.FFmpegError, OSError) as error:
+        raise _undecodable(path, error) from error
 
 
 def clip_key(path: Path, **settings: object) -> str:
@@ -137,6 +187,10 @@ def _fault(path: Path, what: str, remedy: str) -> UserError:
     return UserError(f"clip '{path}' {what}. {remedy}.")
 
 
+def _undecodable(path: Path, error: Exception) -> UserError:
+    return _fault(path, f"cannot be decoded ({_reason(error)})", "Save videos as mp4, photos as jpg or png")
+
+
 def _photo(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
@@ -155,31 +209,55 @@ def _shrink(image: Image.Image, max_px: int | None) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _frame_times(path: Path) -> tuple[Times, float]:
-    """Seconds of every frame since the first one, in order of display, and the time of the first."""
+class _Index(NamedTuple):
+    """Seconds of every frame since the first one, in order of display; the time of the first (``origin``);
+    those that are decoded without others (``keys``)."""
+
+    times: Times
+    origin: float
+    keys: Times
+
+
+def _index(path: Path) -> _Index:
     try:
         with av.open(str(path)) as container:
             stream = _video_stream(path, container)
             declared, unit = stream.frames, stream.time_base
-            packets = [p for p in container.demux(stream) if p.size]
+            packets = [  # without their data, which is the whole file
+                (_stamp(p), p.is_keyframe, p.is_corrupt, p.is_discard)
+                for p in container.demux(stream)
+                if p.size
+            ]
     except (av.error.FFmpegError, OSError) as error:
         raise _fault(
             path,
             f"is not a video that can be read ({_reason(error)})",
             "Save videos as mp4, photos as jpg or png",
         ) from error
-    whole = [p for p in packets if not p.is_corrupt]
+    whole = [p for p in packets if not p[2]]
     if len(whole) < max(declared, len(packets)):
         raise _fault(
             path,
             f"is truncated: {len(whole)} of {max(declared, len(packets))} frames are there",
             "Copy or record it again",
         )
-    stamps = [_stamp(p) for p in whole if not p.is_discard]
-    times = np.array(sorted(float(s * unit) for s in stamps if s is not None))
+    stamps = [
+        (float(stamp * unit), is_key)
+        for stamp, is_key, _, discard in whole
+        if not discard and stamp is not None
+    ]
+    times = np.array(sorted(s for s, _ in stamps))
     if not len(times):
         raise _fault(path, "holds no frames", "Copy or record it again")
-    return times - times[0], float(times[0])
+    keys = np.array(sorted(s for s, is_key in stamps if is_key))
+    return _Index(times - times[0], float(times[0]), (keys if len(keys) else times[:1]) - times[0])
+
+
+def _nearest(times: Times, wanted: Times) -> Times:
+    """Of ``times`` (T,), ascending, those nearest to each of ``wanted``."""
+    after = np.searchsorted(times, wanted).clip(1, max(1, len(times) - 1))
+    before, after = times[after - 1], times[np.minimum(after, len(times) - 1)]
+    return np.asarray(np.where(wanted - before <= after - wanted, before, after))
 
 
 def _video_stream(path: Path, container: Any) -> Any:
@@ -254,9 +332,7 @@ def _with_pyav(path: Path, wanted: Times, origin: float) -> Frames:
                 if len(out) == len(wanted):
                     break
     except (av.error.FFmpegError, OSError) as error:
-        raise _fault(
-            path, f"cannot be decoded ({_reason(error)})", "Save videos as mp4, photos as jpg or png"
-        ) from error
+        raise _undecodable(path, error) from error
     if shown is None:
         raise _fault(path, "holds no frames", "Copy or record it again")
     left = len(wanted) - len(out)

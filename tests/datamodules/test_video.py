@@ -14,7 +14,14 @@ import pytest
 from PIL import Image
 
 from pvchat.datamodules import video
-from pvchat.datamodules.video import clip_times, decode, is_photo, sample_indices
+from pvchat.datamodules.video import (
+    clip_times,
+    decode,
+    frames_at,
+    is_photo,
+    sample_indices,
+    spread_times,
+)
 from pvchat.errors import UserError
 
 WriteVideo = Callable[..., Path]
@@ -160,6 +167,47 @@ def test_rotation_metadata(
     upright = np.rot90(lying, -degrees // 90)
     assert frame.shape == upright.shape
     assert np.abs(frame.astype(int) - upright).mean() < 8
+
+
+def test_frames_at_times(vfr: Path) -> None:
+    times = clip_times(vfr)
+    assert levels(np.stack(list(frames_at(vfr, times)))) == list(range(16))
+    assert levels(np.stack(list(frames_at(vfr, times[[2, 9, 15]])))) == [2, 9, 15]
+    spread = spread_times(vfr, fps=1, at_most=200)  # nearest to .41, 1.24, 2.06, 2.89
+    assert spread.tolist() == pytest.approx([0.5, 1.0, 2.08, 3.0])
+    assert spread_times(vfr, fps=99, at_most=2).tolist() == pytest.approx([1.0, 2.5])
+
+
+def test_frames_far_apart_are_key_frames_and_sought(
+    tmp_path: Path, write_video: WriteVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder puts a key frame every 250 frames; 7.5 s and 22.5 s would be the middles."""
+    path = write_video(tmp_path / "long.mp4", [75 * (n // 250) for n in range(751)])
+    times = spread_times(path, fps=8, at_most=2)
+    assert times.tolist() == pytest.approx([10.0, 20.0])
+    read = []
+    seconds = video._seconds
+    monkeypatch.setattr(video, "_seconds", lambda frame: read.append(frame) or seconds(frame))
+    assert levels(np.stack(list(frames_at(path, times)))) == [5, 10]
+    assert len(read) < 10
+
+
+def test_frames_at_are_upright(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = write_video(tmp_path / "phone.mp4", [0] * 60, image=np.zeros((32, 64, 3), np.uint8))
+    set_matrix(path, 0, 1, -1, 0)
+    assert [f.shape for f in frames_at(path, [0.0, 2.0])] == [(64, 32, 3)] * 2
+
+
+def test_frames_of_a_photo_and_of_what_is_none(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20), (9, 8, 7)).save(tmp_path / "a.png")
+    assert spread_times(tmp_path / "a.png", fps=8, at_most=200).tolist() == [0.0]
+    (frame,) = frames_at(tmp_path / "a.png", [0.0])
+    assert frame.shape == (20, 30, 3)
+    (tmp_path / "b.png").write_bytes(b"no")
+    (tmp_path / "c.mp4").write_bytes(b"no")
+    for name in ("b.png", "c.mp4", "d.mp4"):
+        with pytest.raises(UserError, match=name):
+            spread_times(tmp_path / name, fps=8, at_most=200)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
