@@ -120,11 +120,15 @@ class RayExecutor:
 
         ours = not ray.is_initialized()
         if ours:
-            local = (
-                {} if self.address else {"num_cpus": self.workers + _SPARE_CPUS, "include_dashboard": False}
-            )
+            cpus = {} if self.address else {"num_cpus": self.workers + _SPARE_CPUS}
             try:
-                ray.init(self.address, log_to_driver=False, logging_level="error", **local)
+                ray.init(
+                    self.address,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **cpus,
+                )
             except (ConnectionError, ValueError) as error:
                 raise UserError(
                     f"a Ray cluster must be reachable: {self.address} is not. Start one with ray start, or "
@@ -186,7 +190,7 @@ def _end_with(lifeline: Connection) -> None:
 
 
 def _work(item: Any) -> Any:
-    """In a process of the pool; the worker is made for the first item, so that its errors reach the parent."""
+    """In a process of the pool. It makes its worker for the first item, whose errors reach the parent."""
     global _worker
     if _worker is None:
         _worker = pickle.loads(_make_worker)()

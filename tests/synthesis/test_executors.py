@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executor_workers import Environment, Files, Squares, Unmakeable
+from executor_workers import Environment, Squares, Unmakeable
 
 from pvchat.errors import UserError
 from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor, RayExecutor
