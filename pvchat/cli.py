@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
     _synthesize(add("synthesize", help="one clip of a person -> a training corpus"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
-    _data(add("data", help="check a manifest: what it holds, whether test clips were seen in training"))
+    _data(add("data", help="check a manifest, or pack its corpus into shards"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
@@ -207,19 +207,31 @@ def _chat(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    add = partial(actions.add_parser, allow_abbrev=False)
+    check = add("check", help="what a manifest holds, and what is wrong with it")
+    check.description = (
         "Validates a manifest and counts clips, questions, people and openings of answers. Exit code 1 says "
         "that something is wrong: a line, or a test clip that shares its source, background or seconds with "
         "what was seen before the test."
     )
-    parser.add_argument("action", choices=("check",))
-    parser.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl")
-    parser.add_argument(
+    check.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl")
+    check.add_argument(
         "--allow",
         choices=("source", "background"),
         action="append",
         default=[],
         help="what test clips may share with others (may be repeated)",
+    )
+    pack = add("pack", help="write a corpus as WebDataset shards")
+    pack.description = (
+        "Packs the clips of a manifest, each with its line, into tar files and an index of their sha256. "
+        "Train on them with data.source.class_path pvchat.datamodules.sources.ShardSource."
+    )
+    pack.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl")
+    pack.add_argument("--out", metavar="DIR", required=True, help="write into this new folder")
+    pack.add_argument(
+        "--shard-mb", type=_whole(1), default=256, metavar="MB", help="the most of a shard (default: 256)"
     )
     parser.set_defaults(module="pvchat.data_command")
 

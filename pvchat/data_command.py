@@ -1,4 +1,4 @@
-"""``pvchat data check MANIFEST``: what a manifest holds, and what is wrong with it."""
+"""``pvchat data check MANIFEST``: what a manifest holds, and what is wrong with it. ``pvchat data pack``."""
 
 import argparse
 from collections import Counter
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from pvchat.datamodules.manifest import QA, Origin, Record, Split, read_manifest
+from pvchat.datamodules.packing import pack
 from pvchat.errors import UserError
 from pvchat.reporting.table import render_table
 from pvchat.subjects import split_mentions
-from pvchat.synthesis.splits import find_leaks
+from pvchat.synthesis.splits import Shared, find_leaks
 
 _MOST_FAULTS, _MOST_OPENINGS = 10, 12
 _QUESTIONS = (
@@ -19,19 +20,29 @@ _QUESTIONS = (
 
 
 def main(options: argparse.Namespace) -> None:
-    """Print tables and faults; exit with 1 if there are any. Raises UserError if there is no such file."""
+    """Do what ``options.action`` says. Raises UserError if there is no such file."""
     path = Path(options.manifest)
     if not path.is_file():
         raise UserError(
             f"a manifest must be a file: {path} does not exist. Give the path of a manifest.jsonl."
         )
+    if options.action == "check":
+        check(path, options.allow)
+        return
+    index = pack(path, options.out, shard_mb=options.shard_mb)
+    clips, size = sum(s.clips for s in index.shards), sum(s.num_bytes for s in index.shards)
+    print(f"{clips} clips in {len(index.shards)} shards, {size / 1e6:.1f} MB: {options.out}")
+
+
+def check(path: Path, allow: Sequence[Shared]) -> None:
+    """Print tables and faults; exit with 1 if there are any."""
     try:
         records = read_manifest(path)
     except UserError as error:
         print(f"fault: {error}")
         raise SystemExit(1) from error
     print("\n\n".join(describe(records)))
-    leaks = find_leaks(records, allow=options.allow)
+    leaks = find_leaks(records, allow=allow)
     kinds = Counter(leak.shared for leak in leaks)
     print()
     for leak in leaks[:_MOST_FAULTS]:

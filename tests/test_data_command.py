@@ -111,3 +111,16 @@ def test_a_manifest_without_questions_is_counted(check: Callable[..., tuple[int,
 def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(tmp_path / "none.jsonl")]) == 2
     assert "none.jsonl does not exist. Give the path of a manifest.jsonl." in capsys.readouterr().err
+
+
+def test_a_corpus_is_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(bytes(700_000))
+    records = [record(name, "train", True, path=clip) for name in "abc"]
+    write_manifest(tmp_path / "manifest.jsonl", records)
+    out = tmp_path / "shards"
+    arguments = ["data", "pack", str(tmp_path / "manifest.jsonl"), "--out", str(out), "--shard-mb", "1"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == f"3 clips in 3 shards, 2.1 MB: {out}\n"
+    assert cli.main(arguments) == 2
+    assert "shards need a folder of their own" in capsys.readouterr().err

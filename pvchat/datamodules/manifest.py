@@ -88,7 +88,7 @@ def write_manifest(path: str | Path, records: Sequence[Record]) -> None:
     check_records(records)
     folder = path.absolute().parent
     folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(_to_json(r, folder), ensure_ascii=False) + "\n" for r in records)
+    text = "".join(json.dumps(to_line(r, folder), ensure_ascii=False) + "\n" for r in records)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -301,7 +301,7 @@ def _check_fields(
             raise _fault(where, f"key {key!r} is missing.")
 
 
-def _to_json(record: Record, folder: Path) -> dict[str, Any]:
+def to_line(record: Record, folder: Path) -> dict[str, Any]:
     """The line of ``record``; what is None or empty by default is left out."""
     relative = Path(os.path.relpath(record.path, folder)).as_posix()
     line: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "id": record.id, "path": relative}

@@ -152,8 +152,9 @@ def frames_at(path: str | Path, times: Sequence[float] | Times) -> Iterator[Fram
 
 
 def clip_key(path: Path, **settings: object) -> str:
-    """Names the frames that ``decode`` gives: bytes of the file and decode settings."""
-    return _digest(f"{content_hash(path)} {sorted(settings.items())} {is_photo(path)} {REVISION}")
+    """Names the frames that ``decode`` gives: ``content_hash``, by which all that is kept of a file can be
+    found, and a digest of the decode settings."""
+    return f"{content_hash(path)} {_digest(f'{sorted(settings.items())} {is_photo(path)} {REVISION}')}"
 
 
 def content_hash(path: Path) -> str:

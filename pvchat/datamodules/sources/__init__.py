@@ -5,8 +5,9 @@ from typing import Protocol
 from pvchat.datamodules.manifest import Record
 from pvchat.datamodules.sources.jsonl import ManifestSource
 from pvchat.datamodules.sources.pvchat_json import PVChatJSON
+from pvchat.datamodules.sources.shards import ShardSource
 
-__all__ = ["ManifestSource", "PVChatJSON", "Source"]
+__all__ = ["ManifestSource", "PVChatJSON", "ShardSource", "Source"]
 
 
 class Source(Protocol):

@@ -28,8 +28,7 @@ class ManifestSource:
 
     @property
     def fingerprint(self) -> str:
-        chosen = b"" if self._origins is None else repr(sorted(self._origins)).encode()
-        return hashlib.sha256(self.path.read_bytes() + chosen).hexdigest()
+        return name_of_data(hashlib.sha256(self.path.read_bytes()).hexdigest(), self._origins)
 
     def records(self) -> list[Record]:
         return list(self._records)
@@ -37,6 +36,16 @@ class ManifestSource:
     @cached_property
     def _records(self) -> list[Record]:
         records = read_manifest(self.path, subjects=self._named or None, check_files=False)
-        if self._origins is None:
-            return records
-        return [r for r in records if r.split not in TRAINED or r.origin in self._origins]
+        return trained_on(records, self._origins)
+
+
+def name_of_data(manifest: str, origins: Sequence[Origin] | None) -> str:
+    """Fingerprint of the clips of a manifest with the sha256 ``manifest`` when trained on ``origins``."""
+    return (
+        manifest if origins is None else hashlib.sha256(f"{manifest} {sorted(origins)}".encode()).hexdigest()
+    )
+
+
+def trained_on(records: list[Record], origins: Sequence[Origin] | None) -> list[Record]:
+    """``records`` without the training clips of other origins."""
+    return [r for r in records if origins is None or r.split not in TRAINED or r.origin in origins]
