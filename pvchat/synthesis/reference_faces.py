@@ -109,7 +109,7 @@ def find_faces(
     second are searched, ``max_frames`` of a clip. If no face is good, the best of those that can be used is
     kept, with a note. Raises UserError (FaceChoiceError where people have to be chosen), for files that
     cannot be read before any is searched."""
-    files = _files(paths)
+    files = reference_files(paths)
     times = {file: spread_times(file, fps=fps, at_most=max_frames) for file in files}
     wanted = [_only_person(Path(photo), faces) for photo in like]
     total, done = sum(map(len, times.values())), 0
@@ -142,7 +142,7 @@ def find_faces(
     return FoundFaces(tuple(_cut(kept)), rejected, tuple(notes))
 
 
-def _files(paths: Sequence[str | Path]) -> list[Path]:
+def reference_files(paths: Sequence[str | Path]) -> list[Path]:
     """Each file once, those of a folder by name. Raises UserError."""
     files: list[Path] = []
     for path in map(Path, paths):

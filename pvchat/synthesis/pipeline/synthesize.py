@@ -29,8 +29,7 @@ from pvchat.synthesis.pipeline.recipe import Part, Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, plan_takes
 from pvchat.synthesis.questions.witnesses import CaptionedClip, Facts, FirstOf, Witness
-from pvchat.synthesis.reference_faces import FoundFaces, find_faces
-from pvchat.synthesis.reference_faces import _files as reference_files
+from pvchat.synthesis.reference_faces import FoundFaces, find_faces, reference_files
 from pvchat.synthesis.rewriting import RuleRewriter
 from pvchat.synthesis.roles import Executor
 from pvchat.synthesis.splits import Shared

@@ -15,3 +15,8 @@ class Actor:
     photo: npt.NDArray[np.uint8]
     licence: str = "not stated"
     consent: str = "not stated"
+
+    @property
+    def moves(self) -> bool:
+        """False: it is a photo."""
+        return False

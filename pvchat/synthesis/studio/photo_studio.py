@@ -1,36 +1,40 @@
 """The default generator of positives and negatives: moves the person of a photo and films them in a scene."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from pvchat.datamodules.manifest import Origin, Split
 from pvchat.errors import UserError
 from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.composer import opening_of
 from pvchat.synthesis.light import Light
+from pvchat.synthesis.pipeline.takes import Told
 from pvchat.synthesis.questions.witnesses import Facts, with_article
 from pvchat.synthesis.roles import Adapter, Made
 from pvchat.synthesis.studio.actors import Actor
 from pvchat.synthesis.studio.camera import SLACK, camera_path, seen
 from pvchat.synthesis.studio.dressing import dressed
-from pvchat.synthesis.studio.places import DrawnPlaces, Places
+from pvchat.synthesis.studio.places import DrawnPlaces, FolderPlaces, Places
 from pvchat.synthesis.studio.preparation import Prepared, prepare
-from pvchat.synthesis.studio.scenes import HEAD, HEIGHTS, Scene, Treatment, framings
+from pvchat.synthesis.studio.scenes import HEAD, HEIGHTS, Scene, Treatment, framings, plan_scenes
 from pvchat.synthesis.studio.stage import Stage
 from pvchat.synthesis.wardrobe import COLOURS, Clothes, Opening
 
 VERSION = "1"
-_KEPT = 8  # prepared photos: a scene is shot with each of its cast in turn
+_KEPT = 32  # prepared photos: scenes are matched and shot with each of their cast in turn
 _SHADOW = 0.28  # of the person on the place behind
 
 
 class PhotoStudio:
     """Films ``Actor``s in ``Scene``s at ``fps``, ``size_px`` square: the cast first gets one treatment
-    (``match``), then each is shot. Same scene, same bytes."""
+    (``match``), then each is shot. Same scene, same bytes. A ``takes.Studio``."""
+
+    origin: Origin = "warp"
 
     def __init__(
         self,
@@ -52,6 +56,33 @@ class PhotoStudio:
         self.places = self._places.names
         self.colours = tuple(COLOURS)
         self._prepared: Recent[Prepared] = Recent(_KEPT)
+
+    def in_places(self, folder: str) -> "PhotoStudio":
+        """The same studio in front of the pictures and clips of ``folder``. Raises UserError."""
+        return PhotoStudio(
+            animator=self._animator,
+            places=FolderPlaces(folder),
+            size_px=self._size_px,
+            num_frames=self._num_frames,
+            fps=self._fps,
+        )
+
+    def plan(self, rng: np.random.Generator, split: Split) -> Iterator[Scene]:
+        """Endless scenes. A picture that lies behind the test lies behind no other split: drawn places are
+        drawn anew, of a user's every third is kept for the test."""
+        places = self.places
+        if not self._places.drawn:
+            places = tuple(p for n, p in enumerate(places) if (n % 3 == 1) == (split == "test"))
+        if not places:
+            raise UserError(
+                f"a test needs places of its own: there is only {self.places[0]!r}. Add pictures."
+            )
+        return plan_scenes(rng, places, self.colours, self.motions)
+
+    def tell(self, scene: Scene) -> Told:
+        """What is seen in a matched ``scene``, as the manifest spells it."""
+        behind = f"{scene.place}/{scene.seed:08x}" if self._places.drawn else scene.place
+        return Told(behind, str(scene.clothes), scene.motion, self.facts(scene))
 
     def match(self, scene: Scene, cast: Sequence[Actor]) -> Scene:
         """``scene`` with one treatment for all of ``cast``: their own clothes if all photos show enough of

@@ -39,6 +39,8 @@ class Places(Protocol):
 
     names: tuple[str, ...]
     fingerprint: str
+    drawn: bool
+    """Whether each seed shows another picture."""
 
     def phrase(self, name: str) -> str:
         """Where ``name`` is, as the end of a sentence: ``"on a beach"``."""
@@ -51,6 +53,8 @@ class Places(Protocol):
 
 class DrawnPlaces:
     """The drawn places of ``backgrounds``, all or those of ``names``."""
+
+    drawn = True
 
     def __init__(self, *, names: tuple[str, ...] = tuple(BACKGROUNDS)) -> None:
         self.names = names
@@ -69,6 +73,8 @@ class FolderPlaces:
     ``places.json`` in the folder may say where each is: ``{"office2": "in a small office"}``. Otherwise it is
     read off the stem: "on a pier", "my office" -> "in my office", "Paris" -> "in Paris", "garden" -> "in the
     garden". Raises UserError for a folder without pictures, and for files that cannot be read."""
+
+    drawn = False
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)

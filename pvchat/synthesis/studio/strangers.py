@@ -122,7 +122,9 @@ def _pasted(photo: Pixels, face: Face, head: Portrait) -> Pixels:
     box = tuple(((np.r_[first, last] - np.tile(frame.origin - half, 2)) / scale).clip(0, HEAD_PX).tolist())
     size = tuple((last - first).tolist())
     crop = Image.fromarray(head.heads[0, ..., :3]).resize(size, Image.Resampling.BICUBIC, box)
-    ramp = np.clip(np.minimum(np.arange(HEAD_PX) + 0.5, HEAD_PX - 0.5 - np.arange(HEAD_PX)) / (_EDGE * HEAD_PX), 0, 1)
+    ramp = np.clip(
+        np.minimum(np.arange(HEAD_PX) + 0.5, HEAD_PX - 0.5 - np.arange(HEAD_PX)) / (_EDGE * HEAD_PX), 0, 1
+    )
     weight = Image.fromarray(np.minimum.outer(ramp, ramp).astype(np.float32)).resize(size, box=box)
     share = np.asarray(weight)[..., None]
     pasted = photo.copy()
