@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,7 +81,7 @@ class InsightFaceConditioner:
                 "Download it with the weights."
             )
         try:
-            from diffusers.pipelines.consisid import consisid_utils as helper
+            helper: Any = import_module("diffusers.pipelines.consisid.consisid_utils")
         except ImportError as error:
             raise UserError(
                 f"ConsisID's face models need more packages ({error}). Install insightface, onnxruntime-gpu, "

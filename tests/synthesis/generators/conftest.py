@@ -155,7 +155,7 @@ def qwen_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         joint_attention_dim=16,
         axes_dims_rope=(8, 4, 4),
     )
-    enliven(transformer, 3)
+    enliven(transformer, 6)
     vae = AutoencoderKLQwenImage(
         base_dim=24,
         z_dim=4,

@@ -93,7 +93,7 @@ def test_settings_and_weights_are_its_fingerprint(
 def test_a_commercial_corpus_refuses_it(consisid_weights: Path, faces: FaceAnalyzer) -> None:
     whole = ConsisIDSynthesizer(folder=str(consisid_weights), placement=CPU, faces=faces)
     with pytest.raises(
-        UserError, match="insightface antelopev2 .*: use MTCNN and the embedded face embedding"
+        UserError, match=r"insightface antelopev2 .*: use MTCNN and the embedded face embedding"
     ):
         check_commercial([whole.adapter])
     with pytest.raises(UserError, match="CogVideoX licence"):
@@ -107,10 +107,10 @@ def test_its_own_face_models_are_called_as_diffusers_wants(
     helper = "diffusers.pipelines.consisid.consisid_utils"
     weights, packages = tmp_path / "weights", tmp_path / "packages"
     conditioner = InsightFaceConditioner(folder=str(weights), placement=CPU)
-    with pytest.raises(UserError, match="face models must be in .*face_encoder"):
+    with pytest.raises(UserError, match=r"face models must be in .*face_encoder"):
         conditioner.condition(photo)
     (weights / "face_encoder").mkdir(parents=True)
-    with pytest.raises(UserError, match="need more packages .*insightface.*Install"):
+    with pytest.raises(UserError, match=r"need more packages .*insightface.*Install"):
         conditioner.condition(photo)
     for name, content in FACE_PACKAGES.items():
         (packages / name).parent.mkdir(parents=True, exist_ok=True)

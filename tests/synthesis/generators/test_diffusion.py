@@ -18,7 +18,7 @@ def test_other_folders_are_named(qwen_weights: Path, tmp_path: Path) -> None:
         load_pipeline("ConsisIDPipeline", tmp_path, CPU)
     with pytest.raises(UserError, match="holds a QwenImageEditPlusPipeline"):
         load_pipeline("ConsisIDPipeline", qwen_weights, CPU)
-    with pytest.raises(UserError, match="must be a folder: .* is not"):
+    with pytest.raises(UserError, match=r"must be a folder: .* is not"):
         folder_fingerprint(tmp_path / "none")
 
 
@@ -28,7 +28,7 @@ def test_pickled_weights_are_not_read(qwen_weights: Path, tmp_path: Path) -> Non
     weights = next((folder / "vae").glob("*.safetensors"))
     torch.save({}, folder / "vae" / "diffusion_pytorch_model.bin")
     weights.unlink()
-    with pytest.raises(UserError, match="must load: those of .*pickled do not"):
+    with pytest.raises(UserError, match=r"must load: those of .*pickled do not"):
         load_pipeline("QwenImageEditPlusPipeline", folder, CPU)
 
 
@@ -37,7 +37,7 @@ def test_truncated_weights_are_named(qwen_weights: Path, tmp_path: Path) -> None
     shutil.copytree(qwen_weights, folder)
     weights = next((folder / "transformer").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(UserError, match="must load: those of .*cut do not"):
+    with pytest.raises(UserError, match=r"must load: those of .*cut do not"):
         load_pipeline("QwenImageEditPlusPipeline", folder, CPU)
 
 
