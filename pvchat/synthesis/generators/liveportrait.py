@@ -28,8 +28,8 @@ _CROP_PX, _SCALE, _UP = 512, 2.3, 0.125  # of the crops it was trained on
 
 class LivePortraitAnimator:
     """``python`` is that of the environment of the checkout ``folder`` (KwaiVGI/LivePortrait), which has its
-    weights in pretrained_weights. About 3 GB of GPU memory. Its insightface detector, which is not for
-    commercial use, is replaced by ours."""
+    weights in pretrained_weights. Its insightface detector, which is not for commercial use, is
+    replaced by ours."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class LivePortraitAnimator:
         (landmarks,), (sure,) = self.mesh.locate(photo[None], face)
         if sure < 0.5:
             raise UserError(
-                f"a face that is to move must look towards the camera: this one is clear to {100 * sure:.0f} %. "
-                "Give a photo that is more frontal."
+                f"a face that is to move must look towards the camera: this one is clear to {100 * sure:.0f} "
+                "%. Give a photo that is more frontal."
             )
         _, (frames,) = self.worker.ask(
             {"channels": CHANNELS},

@@ -22,7 +22,7 @@ _CLASS_WORD = re.compile(r"\b(man|woman|boy|girl|person)\b", re.IGNORECASE)
 class PhotoMaker:
     """``python`` is that of the environment of the checkout ``folder`` (TencentARC/PhotoMaker); ``base`` is a
     folder of Stable Diffusion XL weights, ``weights`` the file photomaker-v2.bin, alone in its folder, and
-    ``insightface`` the folder of insightface's models. About 15 GB of GPU memory, 9 with ``offload``."""
+    ``insightface`` the folder of insightface's models. ``offload`` saves GPU memory."""
 
     def __init__(
         self,

@@ -155,7 +155,7 @@ def qwen_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         joint_attention_dim=16,
         axes_dims_rope=(8, 4, 4),
     )
-    enliven(transformer, 6)
+    enliven(transformer, 3)
     vae = AutoencoderKLQwenImage(
         base_dim=24,
         z_dim=4,
@@ -165,6 +165,7 @@ def qwen_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         latents_mean=[0.0] * 4,
         latents_std=[1.0] * 4,
     )
+    enliven(vae.decoder, 2)
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),

@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Handle = Callable[["dict[str, Any]", "list[Array]"], "tuple[dict[str, Any], list[Array]]"]
 
 NUM_KEYPOINTS, CROP_PX = 21, 512
 X, Y, Z = 0, 1, 2
 # (keypoint, axis, shift) at full weight: the directions and spans of the sliders of LivePortrait's own app.
 EXPRESSIONS: dict[str, list[tuple[int, int, float]]] = {
-    "smile": [(20, Y, -0.01), (14, Y, -0.02), (17, Y, 0.0065), (17, Z, 0.003), (13, Y, -0.00275)]
-    + [(16, Y, -0.00275), (3, Y, -0.0035), (7, Y, -0.0035)],
+    "smile": [
+        *[(20, Y, -0.01), (14, Y, -0.02), (17, Y, 0.0065), (17, Z, 0.003)],
+        *[(13, Y, -0.00275), (16, Y, -0.00275), (3, Y, -0.0035), (7, Y, -0.0035)],
+    ],
     "anger": [(1, X, 0.025), (2, X, -0.025), (1, Y, -0.0075), (2, Y, 0.0075)],
     "brows": [(1, Y, 0.025), (2, Y, -0.025)],
     "jaw": [(19, Y, 0.09), (19, Z, 0.009), (17, Y, -0.009)],
@@ -36,10 +39,8 @@ def expression(curves: dict[str, Array], frame: int) -> npt.NDArray[np.float32]:
     return shifts
 
 
-def load(
-    settings: dict[str, Any],
-) -> Callable[[dict[str, Any], list[Array]], tuple[dict[str, Any], list[Array]]]:
-    """``settings``: ``folder`` of the checkout with its pretrained_weights, ``device`` cuda or cpu, ``half``."""
+def load(settings: dict[str, Any]) -> Handle:
+    """``settings``: ``folder`` of the checkout with its weights, ``device`` (cuda or cpu), ``half``."""
     sys.path.insert(0, settings["folder"])
     cv2, torch = import_module("cv2"), import_module("torch")
     config = import_module("src.config.inference_config").InferenceConfig(

@@ -1,4 +1,4 @@
-"""PhotoMaker V2 in its own environment, over the package of its checkout (TencentARC/PhotoMaker, Apache-2.0)."""
+"""PhotoMaker V2 in its own environment, over the package of its checkout (TencentARC/PhotoMaker)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Handle = Callable[["dict[str, Any]", "list[Array]"], "tuple[dict[str, Any], list[Array]]"]
 
 
-def load(
-    settings: dict[str, Any],
-) -> Callable[[dict[str, Any], list[Array]], tuple[dict[str, Any], list[Array]]]:
+def load(settings: dict[str, Any]) -> Handle:
     """``settings``: ``folder`` of the checkout, ``base`` (SDXL) and ``weights`` (a file), ``faces`` (root of
     insightface's models), ``device``, ``offload``, and those of sampling."""
     sys.path.insert(0, settings["folder"])
@@ -50,9 +49,7 @@ def load(
         for photo in arrays:
             found = photomaker.analyze_faces(detector, np.ascontiguousarray(photo[..., ::-1]))  # BGR
             if found:
-                largest = max(
-                    found, key=lambda f: (f["bbox"][2] - f["bbox"][0]) * (f["bbox"][3] - f["bbox"][1])
-                )
+                largest = max(found, key=lambda f: f["bbox"][3] - f["bbox"][1])
                 shown.append(image.fromarray(photo))
                 embeddings.append(torch.from_numpy(largest["embedding"]))
         if not shown:
