@@ -11,6 +11,8 @@ import os
 import runpy
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, BinaryIO
@@ -91,8 +93,16 @@ def serve(handle: Handle, requests: BinaryIO, replies: BinaryIO) -> None:
         send(*answer)
 
 
+def end_with(parent: int) -> None:
+    """A parent that is killed can stop nobody, and a model at work would keep the GPU until it is done."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main(script: str, settings: str) -> None:
     """Serve ``script``. What it prints goes to stderr: stdout belongs to the protocol alone."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)

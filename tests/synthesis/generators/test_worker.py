@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +201,31 @@ def test_it_ends_with_its_owner(tmp_path: Path, request: pytest.FixtureRequest) 
     assert is_alive(pid)
     worker._child = None
     assert not is_alive(pid)
+
+
+@pytest.mark.slow
+def test_it_ends_with_an_owner_who_is_killed_at_work(tmp_path: Path) -> None:
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    marks = tmp_path / "pids"
+    command = [sys.executable, str(serve.__file__), str(tmp_path / "handlers.py"), f'{{"marks": "{marks}"}}']
+    (tmp_path / "owner.py").write_text(
+        "from pvchat.synthesis.generators.worker import Worker\n"
+        f"Worker(name='stub', command={command!r}).ask({{'do': 'hang'}}, [], [])\n"
+    )
+    root = Path(__file__).parents[3]
+    owner = subprocess.Popen([sys.executable, str(tmp_path / "owner.py")], cwd=root)
+    until(lambda: marks.exists() and len(marks.read_text().split()) == 2, seconds=60)
+    owner.kill()
+    owner.wait()
+    pid = int(marks.read_text().split()[0])
+    until(lambda: not is_alive(pid), seconds=10)
+
+
+def until(done: Callable[[], bool], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "never"
+        time.sleep(0.05)
 
 
 def test_our_packages_are_not_its_own(
