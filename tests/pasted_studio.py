@@ -14,10 +14,18 @@ from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.pipeline.others import Others
 from pvchat.synthesis.pipeline.takes import Told
 from pvchat.synthesis.questions.witnesses import Facts
-from pvchat.synthesis.roles import Adapter, Made
+from pvchat.synthesis.roles import Adapter, Frames, Made
 from pvchat.synthesis.studio.actors import Actor
 
 COLOURS = {"red": (160, 40, 40), "green": (40, 140, 60), "blue": (40, 60, 160)}
+
+
+def pasted(photo: Frames, seed: int, colour: tuple[int, int, int] = (90, 90, 90)) -> Frames:
+    """``photo`` (H, W, 3) in three frames (192, 192, 3) of ``colour``; ``seed`` shades the edge."""
+    frames = np.empty((3, 192, 192, 3), np.uint8)
+    frames[:] = np.asarray(colour) * (0.8 + 0.2 * (seed % 7) / 7)
+    frames[:, 12:180, 12:180] = np.asarray(Image.fromarray(photo).resize((168, 168)))
+    return frames
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,7 @@ class PastedStudio:
 
     def shoot(self, actor: Actor, scene: Ground) -> Made:
         time.sleep(self.wait_s)
-        frames = np.empty((3, 192, 192, 3), np.uint8)
-        frames[:] = COLOURS[scene.colour]
-        frames[:, 12:180, 12:180] = np.asarray(Image.fromarray(actor.photo).resize((168, 168)))
+        frames = pasted(actor.photo, scene.seed, COLOURS[scene.colour])
         return Made(frames, 8, self.adapter, scene.seed, scene.colour, (actor.source_id,))
 
     def tell(self, scene: Ground) -> Told:

@@ -118,7 +118,7 @@ def _page(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: S
 def _some(rejects: Sequence[Reject]) -> list[Reject]:
     """At most ``_MOST_REJECTS``, of every reason some."""
     seen: Counter[str] = Counter()
-    turns = []
+    turns: list[tuple[int, int]] = []
     for reject in rejects:
         kind = re.sub(r"[\d.]+", "", reject.reason)
         turns.append((seen[kind], len(turns)))

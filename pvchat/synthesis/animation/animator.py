@@ -21,6 +21,7 @@ from pvchat.synthesis.animation.motion_library import CHANNELS, LIMITS, Curves, 
 from pvchat.synthesis.animation.mouth import MouthPainter
 from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.animation.warp import HeadWarp
+from pvchat.synthesis.photos import photo_hash
 from pvchat.synthesis.portraits import choose_face
 from pvchat.synthesis.roles import Adapter, Frames, Made
 
@@ -49,7 +50,7 @@ class AnimatedPortrait(Made):
         for frame, colours, alpha in zip(frames, self.foreground, self.alpha, strict=True):
             share = alpha[..., None].astype(np.float32) / 255
             frame[:] = np.round(colours * share + fitted * (1 - share))
-        return replace(self, frames=frames, inputs=(*self.inputs, _hash(place)))
+        return replace(self, frames=frames, inputs=(*self.inputs, photo_hash(place)))
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class WarpAnimator:
         """``photo`` taken apart; the last few are kept. Raises UserError."""
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
             raise UserError(f"a photo must be (H, W, 3) uint8: got {photo.shape} {photo.dtype}.")
-        source = _hash(photo)
+        source = photo_hash(photo)
         return self._subjects.get(source, lambda: self._prepared(photo, source))
 
     def _prepared(self, photo: Frames, source: str) -> Subject:
@@ -190,12 +191,6 @@ def _bytes(image: torch.Tensor) -> Frames:
     return np.asarray(
         (image * 255).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1).contiguous().numpy()
     )
-
-
-def _hash(photo: Frames) -> str:
-    digest = hashlib.sha256(repr(photo.shape).encode())
-    digest.update(np.ascontiguousarray(photo).tobytes())
-    return digest.hexdigest()[:16]
 
 
 __all__ = ["AnimatedPortrait", "WarpAnimator"]

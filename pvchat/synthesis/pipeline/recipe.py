@@ -57,13 +57,15 @@ class GateSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A corpus. ``faces``: best faces of each subject that are used. ``references``: recordings of the
+    """A corpus. ``faces``: best faces of each subject that are used, ``frames`` of a clip are searched for
+    them. ``references``: recordings of the
     subjects are in the corpus themselves, ``split`` (the first half to train on, the last third to test) or
     ``whole``. ``captioner`` answers questions about clips whose content nobody commanded."""
 
     parts: list[Part]
     others: Any  # OtherPeople, see Part
     faces: int = 8
+    frames: int = 64
     references: Literal["split", "whole", "none"] = "split"
     gate: GateSettings = field(default_factory=GateSettings)
     questions: QuestionPlan = field(default_factory=QuestionPlan)

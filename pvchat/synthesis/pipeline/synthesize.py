@@ -76,7 +76,7 @@ def synthesize(
         corpus = Corpus(tuple(s.name for s in subjects))
         faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
-        known = [_known(s, files[s.name], faces, mesh, recipe.faces, out, corpus) for s in subjects]
+        known = [_known(s, files[s.name], faces, mesh, recipe, out, corpus) for s in subjects]
         _stage(1, "who the subjects must not be mistaken for")
         own = [actor for k in known for actor in _actors(k)]
         others = recipe.others.find(own, [v for k in known for v in k.looks], seed=seed)
@@ -94,7 +94,7 @@ def _known(
     files: list[Path],
     faces: FaceAnalyzer,
     mesh: FaceMesh,
-    count: int,
+    recipe: Recipe,
     out: Path,
     corpus: Corpus,
 ) -> _Known:
@@ -111,7 +111,8 @@ def _known(
             mesh=mesh,
             face=subject.face,
             like=subject.like,
-            count=count,
+            count=recipe.faces,
+            max_frames=recipe.frames,
             progress=progress,
         )
     folder = out / FACES / subject.name

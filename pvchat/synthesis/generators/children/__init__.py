@@ -1,0 +1,1 @@
+"""Scripts that run in the environment of a generator, under ``serve.py``: they import it, and numpy."""

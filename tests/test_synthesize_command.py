@@ -1,0 +1,183 @@
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pasted_studio import Admirals, PastedStudio, pasted
+from PIL import Image
+from skimage.data import astronaut
+
+from pvchat.cli import main
+from pvchat.datamodules.manifest import read_manifest
+from pvchat.errors import UserError
+from pvchat.synthesis.likeness import Look
+from pvchat.synthesis.pipeline.generator_studios import MovingPhotos, PromptedPortraits, PromptedVideos
+from pvchat.synthesis.pipeline.others import Others
+from pvchat.synthesis.pipeline.recipe import GateSettings
+from pvchat.synthesis.pipeline.subject_request import SubjectRequest
+from pvchat.synthesis.pipeline.synthesize import synthesize
+from pvchat.synthesis.roles import Adapter, Frames, Made
+from pvchat.synthesis.studio.actors import Actor
+from pvchat.synthesize_command import load_recipe
+
+PASTED = """
+parts:
+  - studio: {class_path: pasted_studio.PastedStudio}
+    scenes: {train: 2, test: 1}
+others: {class_path: pasted_studio.Admirals}
+gate: {num_frames: 1}
+"""
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "eileen, né.png"
+    Image.fromarray(np.asarray(astronaut())[20:260, 100:340]).save(path)
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "pasted.yaml"
+    path.write_text(PASTED)
+    return str(path)
+
+
+def test_a_corpus_from_the_command_line(
+    photo: Path, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "corpus"
+    command = ["synthesize", "--subject", "eileen", "--reference", str(photo), "--consent", "public"]
+    assert main([*command, "--out", str(out), "-c", config, "--questions.existence", "3"]) == 0
+    records = read_manifest(out / "manifest.jsonl")
+    assert Counter(qa.type for qa in records[0].qa)["existence"] == 3
+    assert {r.consent for r in records if r.origin != "negative"} == {"public"}
+    said = capsys.readouterr().out
+    assert "[4/4]" in said
+    assert "Distance from eileen: own clips" in said
+    assert str(out / "contact_sheet.html") in said
+    assert main([*command, "--out", str(out), "-c", config, "--questions.existence", "3"]) == 0
+    assert "is complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "a corpus needs somebody: give --subject NAME --reference CLIP"),
+        (["--subject", "tom"], "each --subject needs a --reference behind it: 'tom' has none"),
+        (["--subject", "tom", "--reference", "none.mp4"], "none.mp4 does not exist"),
+        (["--subject", "Tom!", "--reference", "PHOTO"], "'Tom!'"),
+        (["--subject", "tom", "--reference", "PHOTO", "--face", "1", "--like", "PHOTO"], "Leave one out"),
+        (
+            ["--subject", "a", "--reference", "PHOTO", "--subject", "a", "--reference", "PHOTO"],
+            "'a' is given 2 times",
+        ),
+        (["--subject", "tom", "--reference", "PHOTO", "--gallery", "none"], "--gallery is a folder: none is"),
+        (["--subject", "tom", "--reference", "PHOTO", "--places", "none"], "--places is a folder: none is"),
+        (["--subject", "tom", "--reference", "PHOTO", "-c", "none.yaml"], "synthesis/laptop.yaml"),
+        (["--subject", "tom", "--reference", "PHOTO", "--facse", "3"], "facse"),
+        (["--subject", "tom", "--reference", "PHOTO", "--gallery", "EMPTY"], "has none"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_made(
+    arguments: list[str], message: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    known = {"PHOTO": str(photo), "EMPTY": str(tmp_path / "empty")}
+    arguments = [known.get(a, a) for a in arguments]
+    assert main(["synthesize", "--out", str(tmp_path / "corpus"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_options_of_a_subject_stand_behind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["synthesize", "--reference", "a.mp4", "--subject", "tom", "--out", str(tmp_path)])
+    assert "--reference is about the --subject before it" in capsys.readouterr().err
+
+
+def test_commercial_refuses_what_forbids_it(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PVCHAT_GALLERY", str(photo.parent))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    request = ["--subject", "tom", "--reference", str(photo), "--out", str(tmp_path / "corpus")]
+    assert main(["synthesize", *request, "-c", "synthesis/paper.yaml", "--commercial"]) == 2
+    said = capsys.readouterr().err
+    assert "insightface" in said
+    assert "instead" in said
+
+
+@pytest.mark.parametrize("name", ["synthesis/laptop.yaml", "synthesis/paper.yaml"])
+def test_recipes_of_the_project(name: str, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PVCHAT_GALLERY", str(photo.parent))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    recipe, text = load_recipe([name], ["--faces=3"])
+    assert recipe.faces == 3
+    assert load_recipe([name], ["--faces=3"])[1] == text  # it is compared when a run goes on
+    assert "none" not in [line.strip() for line in text.splitlines()]
+
+
+class Stub:
+    """Every generator of the paper, and the captioner: pastes the photo, answers the same."""
+
+    adapter = Adapter("stub", "1", "CC0-1.0", True, "stub")
+
+    def film(self, photo: Frames, prompt: str, *, seed: int, num_frames: int) -> Made:
+        return Made(pasted(photo, seed), 8, self.adapter, seed, prompt, ("photo",))
+
+    def draw(self, photos: Sequence[Frames], prompt: str, *, seed: int) -> Made:
+        return self.film(photos[0], prompt, seed=seed, num_frames=1)
+
+    def animate(self, photo: Frames, motion: str, *, seed: int, num_frames: int, fps: float) -> Made:
+        return self.film(photo, motion, seed=seed, num_frames=num_frames)
+
+    def caption(self, frames: Frames, question: str) -> str:
+        return "The person wears a blue coat."
+
+
+class Crowd(Admirals):
+    """``Admirals`` as 35 people."""
+
+    def find(self, own: Sequence[Actor], looks: Look, *, seed: int) -> Others:
+        ((grace,), _) = super().find(own, looks, seed=seed).strangers
+        people = [[Actor(f"p{n}", f"p{n}", grace.photo)] for n in range(35)]
+        return Others(people[:30], people[30:])
+
+
+@pytest.mark.slow
+def test_the_paper_recipe_makes_81_clips_and_1455_questions(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PVCHAT_GALLERY", str(photo.parent))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    recipe, _ = load_recipe(["synthesis/paper.yaml"], [])
+    videos, moving, portraits = (part.studio for part in recipe.parts)
+    assert isinstance(videos, PromptedVideos)
+    assert isinstance(moving, MovingPhotos)
+    assert isinstance(portraits, PromptedPortraits)
+    videos.video = moving.animator = portraits.animator = portraits.image = stub = Stub()
+    videos.adapter = moving.adapter = portraits.adapter = stub.adapter
+    recipe = replace(recipe, others=Crowd(), captioner=stub, gate=GateSettings(num_frames=1))
+    request = SubjectRequest("eileen", [str(photo)], gender="female", age="young")
+    records = read_manifest(synthesize([request], recipe, out=tmp_path / "corpus"))
+    assert len(records) == 81
+    assert sum(len(r.qa) for r in records) == 1455
+    assert Counter((r.presence["eileen"], len(r.qa)) for r in records) == {
+        (True, 30): 16, (True, 15): 15, (False, 15): 50,
+    }  # fmt: skip
+    assert Counter(r.origin for r in records) == {"real": 1, "generated": 25, "warp": 5, "negative": 50}
+    prompted = {r.background for r in records if r.id.startswith("prompted")}
+    of_others = {r.background for r in records if r.id.startswith("prompted") and not r.presence["eileen"]}
+    assert len(prompted) == 10
+    assert of_others == prompted
+
+
+def test_a_studio_must_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(PASTED.replace("{class_path: pasted_studio.PastedStudio}", "nothing"))
+    with pytest.raises(UserError, match="a part needs a studio"):
+        load_recipe([str(path)], [])
+    assert isinstance(PastedStudio(), PastedStudio)
