@@ -46,6 +46,10 @@ class FaceAnalyzer:
     def __init__(self, *, min_probability: float = 0.9, detect_px: int = 640, crop_px: int = 160) -> None:
         self.min_probability, self.detect_px, self.crop_px = min_probability, detect_px, crop_px
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nets are loaded anew in another process: not all of them can go there."""
+        return {k: v for k, v in vars(self).items() if k not in ("_mtcnn", "_dlib")}
+
     @property
     def fingerprint(self) -> str:
         """Names the weights and settings that boxes and embeddings depend on."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pvchat.datamodules.manifest import Origin, Split
-from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts
 from pvchat.synthesis.roles import Adapter, Frames, Made
 
@@ -31,7 +31,7 @@ class Ground:
     cast: tuple[str, ...] = ()
 
 
-class DrawnStudio:
+class DrawnStudio(Studio[Drawn, Ground]):
     """``spoiled`` seeds show the wrong person; counts what it films."""
 
     origin: Origin = "warp"

@@ -12,7 +12,7 @@ from PIL import Image
 from pvchat.datamodules.manifest import Origin, Split
 from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.pipeline.others import Others
-from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts
 from pvchat.synthesis.roles import Adapter, Frames, Made
 from pvchat.synthesis.studio.actors import Actor
@@ -34,7 +34,7 @@ class Ground:
     seed: int
 
 
-class PastedStudio:
+class PastedStudio(Studio[Actor, Ground]):
     """``wait_s``: how long a clip takes at least."""
 
     origin: Origin = "warp"

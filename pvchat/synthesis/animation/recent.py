@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 
@@ -13,6 +13,10 @@ class Recent(Generic[Item]):
     def __init__(self, count: int) -> None:
         self._count = count
         self._items: OrderedDict[str, Item] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process begins with nothing."""
+        return Recent, (self._count,)
 
     def get(self, key: str, make: Callable[[], Item]) -> Item:
         """The item of ``key``, made if it is not kept any more."""

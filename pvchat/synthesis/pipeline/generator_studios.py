@@ -12,7 +12,7 @@ from pvchat.synthesis.animation.motion_library import MotionLibrary
 from pvchat.synthesis.attributes import Attributes
 from pvchat.synthesis.casting import deal
 from pvchat.synthesis.pipeline.history import fingerprint
-from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts
 from pvchat.synthesis.roles import (
     Adapter,
@@ -45,7 +45,7 @@ class Directed(Protocol):
         ...
 
 
-class _Prompted:
+class _Prompted(Studio[Actor, PromptScene]):
     """Scenes out of the prompt library, for people of some gender and age."""
 
     origin: Origin = "generated"
@@ -146,7 +146,7 @@ class PromptedPortraits(_Prompted):
         return Made(moved.frames, moved.fps, self.adapter, scene.seed, command, drawn.inputs)
 
 
-class MovingPhotos:
+class MovingPhotos(Studio[Actor, PromptScene]):
     """The photo itself, moved: LivePortrait on the best face in the paper."""
 
     origin: Origin = "warp"

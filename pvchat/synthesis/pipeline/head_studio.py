@@ -9,7 +9,7 @@ from pvchat.synthesis.backgrounds import BACKGROUNDS
 from pvchat.synthesis.casting import scenes
 from pvchat.synthesis.composer import Scene, compose, match
 from pvchat.synthesis.pipeline.history import fingerprint
-from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.portraits import Portrait
 from pvchat.synthesis.questions.witnesses import Facts
 from pvchat.synthesis.roles import Adapter, Made
@@ -18,7 +18,7 @@ from pvchat.synthesis.writing import FPS
 VERSION = "1"
 
 
-class HeadStudio:
+class HeadStudio(Studio[Portrait, Scene]):
     """A ``takes.Studio`` of ``Portrait`` heads. See ``builder.CorpusSettings`` for what can be set."""
 
     origin: Origin = "warp"

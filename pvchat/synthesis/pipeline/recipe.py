@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pvchat.errors import UserError
-from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize
+from pvchat.synthesis.pipeline.others import OtherPeople
+from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, Studio
 from pvchat.synthesis.questions import QuestionPlan
 from pvchat.synthesis.roles import Adapter, AnswerRewriter, VideoCaptioner
 
@@ -24,16 +24,12 @@ class Part:
     ``strangers`` and with so many who look like a subject. ``open_questions``: also what somebody wears and
     does, and where, is asked of the subjects' clips. ``name`` begins the ids of the clips."""
 
-    studio: Any  # a Studio; jsonargparse compares annotations, and those of studios differ
+    studio: Studio  # type: ignore[type-arg]  # jsonargparse wants no Any in brackets
     scenes: Scenes
     name: str = ""
     strangers: int = 1
     lookalikes: int = 0
     open_questions: bool = True
-
-    def __post_init__(self) -> None:
-        if not hasattr(self.studio, "shoot"):
-            raise UserError(f"a part needs a studio, given by class_path: got {self.studio!r}.")
 
     def sizes(self, casts: dict[Any, Cast[Any]]) -> dict[Any, SplitSize]:
         """By split. Only those who are there can be filmed."""
@@ -63,7 +59,7 @@ class Recipe:
     ``whole``. ``captioner`` answers questions about clips whose content nobody commanded."""
 
     parts: list[Part]
-    others: Any  # OtherPeople, see Part
+    others: OtherPeople
     faces: int = 8
     frames: int = 64
     references: Literal["split", "whole", "none"] = "split"

@@ -13,7 +13,7 @@ from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.composer import opening_of
 from pvchat.synthesis.light import Light
-from pvchat.synthesis.pipeline.takes import Told
+from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts, with_article
 from pvchat.synthesis.roles import Adapter, Made
 from pvchat.synthesis.studio.actors import Actor
@@ -30,7 +30,7 @@ _KEPT = 32  # prepared photos: scenes are matched and shot with each of their ca
 _SHADOW = 0.28  # of the person on the place behind
 
 
-class PhotoStudio:
+class PhotoStudio(Studio[Actor, Scene]):
     """Films ``Actor``s in ``Scene``s at ``fps``, ``size_px`` square: the cast first gets one treatment
     (``match``), then each is shot. Same scene, same bytes. A ``takes.Studio``."""
 
