@@ -126,12 +126,14 @@ def test_a_crash_is_tried_again_and_a_second_one_named(
     worker.ask({"do": "double"}, [DATA], SAME)
 
 
-def test_restarts_wait_longer_each_time(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    worker = scripted(tmp_path, request, max_restarts=2, backoff_s=0.2)
-    begun = time.monotonic()
+def test_restarts_wait_longer_each_time(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, waits = scripted(tmp_path, request, max_restarts=2, backoff_s=3), list[float]()
+    monkeypatch.setattr("pvchat.synthesis.generators.worker.time.sleep", waits.append)
     with pytest.raises(UserError, match="crashed 3 times"):
         worker.ask({"do": "crash"}, [DATA], SAME)
-    assert time.monotonic() - begun > 0.2 + 0.4
+    assert [wait for wait in waits if wait >= 1] == [3, 6]  # others wait for the process to end
 
 
 def test_one_that_hangs_is_stopped_with_all_it_started(
