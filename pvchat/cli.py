@@ -115,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     _synthesize(add("synthesize", help="one clip of a person -> a training corpus"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
     _data(add("data", help="check a manifest, or pack its corpus into shards"))
+    _forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
     _export_checkpoint(add("export-checkpoint", help="write it back, with what was trained"))
@@ -234,6 +235,19 @@ def _data(parser: argparse.ArgumentParser) -> None:
         "--shard-mb", type=_whole(1), default=256, metavar="MB", help="the most of a shard (default: 256)"
     )
     parser.set_defaults(module="pvchat.data_command")
+
+
+def _forget(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Removes clips that show the subject, faces, labels, questions, and what the caches keep of them; "
+        "then searches for the name, the clips and the face. Rejects and intermediate files go as a whole. "
+        "Runs that were trained on the subject are named and stay. Exit code 1 says that something is left."
+    )
+    parser.add_argument("subject", metavar="SUBJECT", help="the name in the manifest")
+    parser.add_argument("--corpus", required=True, metavar="DIR", help="the folder of manifest.jsonl")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders are (default: runs)")
+    parser.add_argument("--yes", action="store_true", help="remove the whole corpus if nobody else is in it")
+    parser.set_defaults(module="pvchat.forget_command")
 
 
 def _assets(parser: argparse.ArgumentParser) -> None:

@@ -49,6 +49,7 @@ TIERS = {
         "cli",
         "data_command",
         "doctor",
+        "forget_command",
         "lightning_cli",
         "lr_find",
         "planning",

@@ -51,6 +51,16 @@ class FeatureCache:
         self.hits += 1
         return found
 
+    def entries(self) -> Iterator[tuple[Path, str]]:
+        """File and key of each entry; of a damaged one the key is empty."""
+        for path in sorted(self.root.glob("*/*.safetensors")):
+            try:
+                with safe_open(path, "pt") as file:
+                    key = (file.metadata() or {}).get("key", "")
+            except (SafetensorError, OSError):
+                key = ""
+            yield path, key
+
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
         return self.root / name[:2] / f"{name}.safetensors"

@@ -40,6 +40,11 @@ class Replies:
         self.hits += 1
         return found[0]
 
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """File and text of each entry, whatever state it is in."""
+        for path in sorted(self.root.glob("*/*.json")):
+            yield path, path.read_text(encoding="utf-8", errors="replace")
+
     def _read(self, path: Path, key: str, parse: Callable[[str], T]) -> tuple[T] | None:
         """A tuple, since None may be an answer."""
         try:

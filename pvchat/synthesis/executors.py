@@ -66,8 +66,8 @@ class ProcessExecutor:
 
 class RayExecutor:
     """``workers`` actors of Ray Data with a CPU and ``gpus`` GPUs each: on the cluster at ``address``, where
-    pvchat is installed and the folders of the work are shared, or on a local one that ends with the run.
-    Raises UserError if one of them dies."""
+    pvchat is installed, the folders of the work are shared and Ray's token is set up, or on a local one that
+    ends with the run. Raises UserError if one of them dies."""
 
     def __init__(self, workers: int, address: str | None = None, *, gpus: float = 0) -> None:
         self.workers, self.address, self.gpus = _at_least_one(workers), address, gpus
@@ -123,16 +123,17 @@ class RayExecutor:
             cpus = {} if self.address else {"num_cpus": self.workers + _SPARE_CPUS}
             try:
                 ray.init(
-                    self.address,
+                    self.address or "local",  # with None Ray joins any cluster it finds
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     **cpus,
                 )
             except (ConnectionError, ValueError) as error:
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
                 raise UserError(
-                    f"a Ray cluster must be reachable: {self.address} is not. Start one with ray start, or "
-                    "give no address to run here."
+                    f"a Ray cluster must be there and let us in: {self.address or 'the local one'} does not "
+                    f"({reason}). Start it with ray start, set up its token here, or give no address."
                 ) from error
         try:
             ray.data.DataContext.get_current().enable_progress_bars = False

@@ -5,7 +5,7 @@ from typing import Protocol
 from pvchat.datamodules.manifest import Record
 from pvchat.datamodules.sources.jsonl import ManifestSource
 from pvchat.datamodules.sources.pvchat_json import PVChatJSON
-from pvchat.datamodules.sources.shards import ShardSource
+from pvchat.datamodules.sources.webdataset import ShardSource
 
 __all__ = ["ManifestSource", "PVChatJSON", "ShardSource", "Source"]
 

@@ -40,6 +40,13 @@ class EmbeddingStore:
     def __init__(self, path: str | Path, *, width: int) -> None:
         self.path, self.width = Path(path), width
 
+    @classmethod
+    def found(cls, path: Path) -> "EmbeddingStore | None":
+        """The store at ``path``, as wide as what it holds; None where it holds no face."""
+        with cls(path, width=0)._open() as db:
+            row = db.execute("SELECT LENGTH(vector) FROM faces LIMIT 1").fetchone()
+        return None if row is None else cls(path, width=row[0] // 4)
+
     def files(self) -> dict[str, tuple[str, str]]:
         """Stamp and content by key."""
         with self._open() as db:
@@ -84,6 +91,11 @@ class EmbeddingStore:
                 db.execute("DELETE FROM faces WHERE content = ?", (content,))
                 db.execute("DELETE FROM files WHERE content = ?", (content,))
                 db.execute("INSERT OR REPLACE INTO contents VALUES (?, NULL, 1)", (content,))
+
+    def contents(self) -> set[str]:
+        """All that are kept."""
+        with self._open() as db:
+            return {c for (c,) in db.execute("SELECT content FROM contents WHERE NOT forgotten")}
 
     def faults(self) -> dict[str, str]:
         """What is wrong, by key, with the files that are broken."""
