@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from pvchat.errors import UserError
@@ -20,7 +19,7 @@ from pvchat.synthesis.studio.camera import SLACK, camera_path, seen
 from pvchat.synthesis.studio.dressing import dressed
 from pvchat.synthesis.studio.places import DrawnPlaces, Places
 from pvchat.synthesis.studio.preparation import Prepared, prepare
-from pvchat.synthesis.studio.scenes import HEIGHTS, HEAD, Scene, Treatment, framings
+from pvchat.synthesis.studio.scenes import HEAD, HEIGHTS, Scene, Treatment, framings
 from pvchat.synthesis.studio.stage import Stage
 from pvchat.synthesis.wardrobe import COLOURS, Clothes, Opening
 
@@ -137,6 +136,4 @@ def _shaded(plate: Image.Image, person: Image.Image) -> Image.Image:
     """``plate`` a little darker around ``person``."""
     alpha = person.getchannel("A").resize((64, 64), Image.Resampling.BOX)
     shadow = alpha.filter(ImageFilter.GaussianBlur(3)).resize(plate.size, Image.Resampling.BILINEAR)
-    return Image.composite(
-        Image.new("RGB", plate.size), plate, shadow.point(lambda a: round(_SHADOW * a))
-    )
+    return Image.composite(Image.new("RGB", plate.size), plate, shadow.point(lambda a: round(_SHADOW * a)))

@@ -16,7 +16,20 @@ from pvchat.synthesis.backgrounds import BACKGROUNDS, background
 
 Frames = npt.NDArray[np.uint8]
 PHRASES = "places.json"
-_WHERE = ("in", "on", "at", "by", "near", "inside", "outside", "behind", "under", "beside", "next to", "among")
+_WHERE = (
+    "in",
+    "on",
+    "at",
+    "by",
+    "near",
+    "inside",
+    "outside",
+    "behind",
+    "under",
+    "beside",
+    "next to",
+    "among",
+)
 _WHOSE = ("a", "an", "the", "my", "your", "his", "her", "our", "their")
 _NARROWEST = 0.75  # of the picture that a scene shows
 
@@ -99,7 +112,9 @@ def _cut(
     picture: Frames, share: float, centre: tuple[float, float], size_px: int, blur: float, flip: bool
 ) -> Frames:
     height, width = (round(n * share) for n in picture.shape[:2])
-    left, top = (round(c * (n - m)) for c, n, m in zip(centre, picture.shape[1::-1], (width, height), strict=True))
+    left, top = (
+        round(c * (n - m)) for c, n, m in zip(centre, picture.shape[1::-1], (width, height), strict=True)
+    )
     part = Image.fromarray(picture[top : top + height, left : left + width])
     image = ImageOps.fit(part, (size_px, size_px), Image.Resampling.LANCZOS)
     image = image.filter(ImageFilter.GaussianBlur(blur))

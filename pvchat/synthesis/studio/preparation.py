@@ -27,7 +27,8 @@ _BLACK = 20
 @dataclass(frozen=True)
 class Prepared:
     """``subject`` is the photo at the size of the studio; ``head`` says where the head is in its pixels,
-    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
+    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn
+    clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
 
     subject: Subject
     portrait: Portrait
@@ -40,7 +41,9 @@ class Prepared:
         """True when the person, in their own clothes, ends nowhere but at the border of the frame, which is
         ``slack`` (share of it) larger on each side as the camera moves."""
         side = self.head.unit / framing.unit
-        x0, y0 = (o - (at + slack) * side for o, at in zip(self.head.origin, (framing.x, framing.y), strict=True))
+        x0, y0 = (
+            o - (at + slack) * side for o, at in zip(self.head.origin, (framing.x, framing.y), strict=True)
+        )
         x1, y1 = x0 + (1 + 2 * slack) * side, y0 + (1 + 2 * slack) * side
         left, top, right, bottom = self.inner
         if y1 > bottom + 0.3 * self.head.unit:
@@ -62,8 +65,8 @@ class Prepared:
 
 
 def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared:
-    """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises UserError
-    for a photo that cannot be animated."""
+    """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises
+    UserError for a photo that cannot be animated."""
     photo = without_bars(actor.photo)
     face = choose_face(animator.faces.detect(photo[None])[0], Path(actor.source_id))
     portrait = cut_portrait([photo], [face], person=actor.person, source_id=actor.source_id)
@@ -83,7 +86,9 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     small = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS, box))
     margin = round(_MARGIN * frame.unit * scale)
     padded = np.pad(small, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-    marks = (np.asarray(face.landmarks, float) - box[:2]) * (np.array(size) / np.subtract(box[2:], box[:2])) + margin
+    marks = (np.asarray(face.landmarks, float) - box[:2]) * (
+        np.array(size) / np.subtract(box[2:], box[:2])
+    ) + margin
     subject, head = animator.prepare(padded), HeadFrame(marks)
     shown = face_mask(subject.face.rest, (padded.shape[0], padded.shape[1]))
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
