@@ -56,8 +56,8 @@ def reshaped_actors(
     progress: bool = False,
 ) -> list[Actor]:
     """``count`` people made from ``bases`` (those of ``package_actors``) who are none of ``subjects``, none
-    of the bases and not each other, by the limits of ``identities``. Same seed, same bytes. Raises UserError if
-    too few can be made."""
+    of the bases and not each other, by the limits of ``identities``. Same seed, same bytes. Raises UserError
+    if too few can be made."""
     bases = package_actors() if bases is None else list(bases)
     limits = [(e, OTHER_PERSON) for e in (face_of(a, faces) for a in subjects) if e is not None]
     limits += [(e, APART) for e in (face_of(a, faces) for a in bases) if e is not None]
