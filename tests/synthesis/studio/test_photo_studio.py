@@ -74,9 +74,7 @@ def test_clothes_have_the_commanded_colour(
     assert list(COLOURS)[np.linalg.norm(names - seen, axis=1).argmin()] == colour
 
 
-def test_all_of_a_cast_are_treated_alike(
-    studio: PhotoStudio, whole: Actor, bust: Actor, crop: Actor
-) -> None:
+def test_all_of_a_cast_are_treated_alike(studio: PhotoStudio, whole: Actor, bust: Actor, crop: Actor) -> None:
     alone, both, three = (studio.match(SCENE, c) for c in ([whole], [whole, bust], [whole, bust, crop]))
     assert alone.treatment is not None
     assert alone.treatment.own_clothes

@@ -4,7 +4,7 @@ import pytest
 from pvchat.faces import FaceAnalyzer
 from pvchat.synthesis.identities import APART, OTHER_PERSON
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.strangers import face_of, package_actors, reshaped_actors
+from pvchat.synthesis.studio.extras import face_of, package_actors, reshaped_actors
 
 pytestmark = pytest.mark.slow
 
