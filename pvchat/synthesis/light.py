@@ -45,4 +45,4 @@ def exposed(rgb: Pixels, brightness: float) -> Pixels:
     gamma = np.clip(np.log(_CHEEK / 255) / np.log(min(brightness, 250) / 255), 0.7, 1.2)
     levels = np.maximum(np.arange(256), 1) / 255
     gain = (levels**gamma / levels).astype(np.float32)[rgb.max(-1)]
-    return np.minimum(rgb * gain[..., None], 255).astype(np.uint8)
+    return np.asarray(np.minimum(rgb * gain[..., None], 255), np.uint8)

@@ -9,7 +9,7 @@ from pvchat.synthesis.likeness import Look, distance
 from pvchat.synthesis.pipeline.others import Others
 from pvchat.synthesis.roles import Adapter
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.strangers import face_of, package_actors, reshaped_actors
+from pvchat.synthesis.studio.extras import face_of, package_actors, reshaped_actors
 
 VERSION = "1"
 

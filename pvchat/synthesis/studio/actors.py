@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """``photo`` (H, W, 3) uint8 RGB shows ``person`` large enough to be moved; ``source_id`` names the file."""
+    """``photo`` (H, W, 3) uint8 RGB shows ``person``, ``source_id`` names the file."""
 
     person: str
     source_id: str

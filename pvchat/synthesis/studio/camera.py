@@ -39,6 +39,7 @@ def seen(picture: Image.Image, place: Array, *, size_px: int, far: bool = False)
     middle = picture.width / 2 + share * size_px * np.array([x, y])
     half = size_px / 2 / (1 + share * (near - 1))
     corners = (*(middle - half), *(middle + half))
-    if near == 1 and (corners[:2] == np.round(corners[:2])).all():
-        return picture.crop(tuple(round(c) for c in corners))
-    return picture.resize((size_px, size_px), Image.Resampling.BICUBIC, box=tuple(float(c) for c in corners))
+    left, top, right, bottom = (float(c) for c in corners)
+    if near == 1 and left.is_integer() and top.is_integer():
+        return picture.crop((round(left), round(top), round(right), round(bottom)))
+    return picture.resize((size_px, size_px), Image.Resampling.BICUBIC, box=(left, top, right, bottom))

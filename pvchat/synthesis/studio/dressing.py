@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from pvchat.synthesis.animation.animator import Subject
+from pvchat.synthesis.brush import Colour
 from pvchat.synthesis.light import Light, exposed, tone
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.studio.garments import recoloured
 from pvchat.synthesis.studio.preparation import Prepared
 from pvchat.synthesis.studio.scenes import Treatment
-from pvchat.synthesis.wardrobe import Colour
 
 Pixels = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]

@@ -20,8 +20,9 @@ _DEEPEST = 18.0  # at most so much lightness: stripes and prints become folds
 
 
 def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
-    """How much of each pixel (H, W) is clothes of the person whose ``head`` is in ``photo`` (H, W, 3) and whose
-    outline is ``alpha`` and whose ``face`` (H, W) is no clothes: a random walk (Grady 2006) from what is surely head or chest."""
+    """How much of each pixel (H, W) is clothes of the person whose ``head`` is in ``photo`` (H, W, 3), whose
+    outline is ``alpha`` and whose ``face`` (H, W) is no clothes: a random walk (Grady 2006) from what is
+    surely head or chest."""
     height, width = alpha.shape
     scale = min(1.0, _WORK_PX / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -51,12 +52,12 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
     )
     worn = np.where(person & (v > _COLLAR), walked[1], 0).astype(np.float32)
     large = Image.fromarray(_spread(worn, person)).resize((width, height), Image.Resampling.BICUBIC)
-    return np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1)
+    return np.asarray(np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1), np.float32)
 
 
 def bare_mask(photo: Pixels, head: HeadFrame, face: Map) -> Map:
-    """How much each pixel (H, W) may be of head and neck: around the ``face`` (H, W), below the eyes, what has the colour of skin or
-    hair."""
+    """How much each pixel (H, W) may be of head and neck: around the ``face`` (H, W), below the eyes,
+    what has the colour of skin or hair."""
     y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]]
     u, v = np.moveaxis(head.to_head(np.stack([x, y], -1)), -1, 0)
     lab = rgb2lab(photo)
@@ -73,12 +74,12 @@ def face_mask(mesh: npt.NDArray[np.float64], size: tuple[int, int]) -> Map:
     image = Image.new("L", size[::-1])
     ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in outline], fill=255)
     soft = image.filter(ImageFilter.GaussianBlur(0.01 * float(np.ptp(outline))))
-    return np.asarray(soft, np.float32) / 255
+    return np.asarray(np.asarray(soft, np.float32) / 255)
 
 
 def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
-    """``rgb`` (H, W, 3) with ``colour`` where ``mask`` (H, W) is 1: hue, chroma and mean lightness are those of
-    the colour, folds are those of the photo."""
+    """``rgb`` (H, W, 3) with ``colour`` where ``mask`` (H, W) is 1: hue, chroma and mean lightness are those
+    of the colour, folds are those of the photo."""
     lab = rgb2lab(rgb).astype(np.float32)
     target = rgb2lab(np.array(COLOURS[colour], np.uint8)[None, None])[0, 0].astype(np.float32)
     worn = mask > 0.5
@@ -89,7 +90,7 @@ def recoloured(rgb: Pixels, mask: Map, colour: str) -> Pixels:
     chroma = np.clip(lightness / target[0], 0.6, 1.15)[..., None]
     dyed = lab2rgb(np.concatenate([lightness[..., None], target[1:] * chroma], -1)) * 255
     share = mask[..., None]
-    return np.clip(rgb * (1 - share) + dyed * share, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rgb * (1 - share) + dyed * share, 0, 255), np.uint8)
 
 
 def _near(lab: npt.NDArray[np.float64], where: npt.NDArray[np.bool_], *, lightness: float) -> Map:
@@ -103,5 +104,5 @@ def _spread(mask: Map, person: npt.NDArray[np.bool_]) -> Map:
     for _ in range(2):
         around = np.pad(mask, 1)
         windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).max((2, 3))
-        mask = np.where(person, mask, windows)
+        mask = np.asarray(np.where(person, mask, windows), np.float32)
     return mask

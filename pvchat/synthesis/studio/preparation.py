@@ -27,7 +27,8 @@ _BLACK = 20
 @dataclass(frozen=True)
 class Prepared:
     """``subject`` is the photo at the size of the studio; ``head`` says where the head is in its pixels,
-    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
+    ``clothes`` (H, W) what is worn, 0 to 1, ``bare`` (H, W) what drawn
+    clothes may leave to be seen; the photo itself is ``left, top, right, bottom`` of it."""
 
     subject: Subject
     portrait: Portrait
@@ -64,8 +65,8 @@ class Prepared:
 
 
 def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared:
-    """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises UserError
-    for a photo that cannot be animated."""
+    """``actor`` at ``unit_px`` pixels from eyes to mouth, or fewer where the photo has fewer. Raises
+    UserError for a photo that cannot be animated."""
     photo = without_bars(actor.photo)
     face = choose_face(animator.faces.detect(photo[None])[0], Path(actor.source_id))
     portrait = cut_portrait([photo], [face], person=actor.person, source_id=actor.source_id)

@@ -64,7 +64,7 @@ def plan_scenes(
 
 
 def framings(seed: int) -> list[Framing]:
-    """Ways to frame the scene of ``seed``, in the order of preference: every size of a head, at every side."""
+    """Ways to frame the scene of ``seed``, the preferred first: every size of a head, at every side."""
     rng = np.random.default_rng([seed, 3])
     ways = [(height, side) for height in np.linspace(*HEIGHTS, 9).tolist() for side in _ACROSS]
     chosen = []

@@ -4,11 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pvchat.synthesis.brush import Colour
 from pvchat.synthesis.light import Light
 from pvchat.synthesis.matte import HeadFrame
 from pvchat.synthesis.studio.camera import SLACK
 from pvchat.synthesis.studio.scenes import Framing
-from pvchat.synthesis.wardrobe import Clothes, Colour, Opening, Pen, garment, hood, neck
+from pvchat.synthesis.wardrobe import Clothes, Opening, Pen, garment, hood, neck
 
 Pixels = npt.NDArray[np.uint8]
 _RAISED = 0.2  # head units by which shoulders are higher than they are drawn
@@ -41,7 +42,7 @@ class Stage:
             self._hood = [light.on(p.pixels()) for p in (back, front)]
 
     def person(self, photo: Pixels, head: HeadFrame, roll: float) -> Image.Image:
-        """The person (RGBA) whose ``photo`` (H, W, 4) has its head at ``head``, leaning by ``roll`` degrees."""
+        """The person (RGBA) whose ``photo`` (H, W, 4) has its ``head`` there, leaning by ``roll`` degrees."""
         canvas = Image.new("RGBA", (self.width_px,) * 2)
         hoods = [self._leaning(layer, roll) for layer in self._hood]
         tucked = not hoods  # a neck is in its collar, a hood lies on it
@@ -55,16 +56,15 @@ class Stage:
     def _placed(self, photo: Pixels, head: HeadFrame) -> tuple[Image.Image, tuple[int, int]]:
         """The photo at the size of the picture, cut to it, and its left upper corner there."""
         scale = head.unit / self._unit  # pixels of the photo to one of the picture
-        low, high, box = [], [], []
+        spans = []
         for at, origin, size in zip(self._origin, head.origin, photo.shape[1::-1], strict=True):
             first = max(0, int(np.ceil(at - origin / scale)))
             last = min(self.width_px, int(np.floor(at + (size - origin) / scale)))
-            low.append(first)
-            high.append(last)
-            box.append([origin + (n - at) * scale for n in (first, last)])
-        size = (high[0] - low[0], high[1] - low[1])
-        corners = tuple(float(np.clip(box[a][e], 0, photo.shape[1 - a])) for e in (0, 1) for a in (0, 1))
-        return Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, corners), (low[0], low[1])
+            low, high = (float(np.clip(origin + (n - at) * scale, 0, size)) for n in (first, last))
+            spans.append((first, last, low, high))
+        (left, right, x0, x1), (top, bottom, y0, y1) = spans
+        size = (right - left, bottom - top)
+        return Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, (x0, y0, x1, y1)), (left, top)
 
     def _leaning(self, layer: Image.Image, roll: float) -> Image.Image:
         neck = (self._origin[0], self._origin[1] + _NECK * self._unit)

@@ -55,9 +55,9 @@ def reshaped_actors(
     bases: Sequence[Actor] | None = None,
     progress: bool = False,
 ) -> list[Actor]:
-    """``count`` people made from ``bases`` (those of ``package_actors``) who are none of ``subjects``, none of
-    the bases and not each other, by the limits of ``identities``. Same seed, same bytes. Raises UserError if
-    too few can be made."""
+    """``count`` people made from ``bases`` (those of ``package_actors``) who are none of ``subjects``, none
+    of the bases and not each other, by the limits of ``identities``. Same seed, same bytes. Raises UserError
+    if too few can be made."""
     bases = package_actors() if bases is None else list(bases)
     limits = [(e, OTHER_PERSON) for e in (face_of(a, faces) for a in subjects) if e is not None]
     limits += [(e, APART) for e in (face_of(a, faces) for a in bases) if e is not None]
@@ -107,12 +107,12 @@ def _square(actor: Actor, face: Face) -> Portrait:
 
 
 def _photo(path: Path) -> Pixels:
-    return decode(path, num_frames=1).frames[0]
+    return np.asarray(decode(path, num_frames=1).frames[0])
 
 
 def _pasted(photo: Pixels, face: Face, head: Portrait) -> Pixels:
-    """``photo`` with the crop around ``face`` replaced by that of ``head``; the crop is one square of the photo
-    of which reshaping moves the middle only, so it fades out at its border."""
+    """``photo`` with the crop around ``face`` replaced by that of ``head``; the crop is a square of which
+    reshaping moves the middle only, so it fades out at its border."""
     frame = HeadFrame(np.asarray(face.landmarks, float))
     scale = frame.unit / UNIT_PX
     half = HEAD_PX / 2 * scale
