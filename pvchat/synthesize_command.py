@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
     from pvchat.datamodules.manifest import read_manifest
     from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor
     from pvchat.synthesis.licences import check_commercial
-    from pvchat.synthesis.pipeline.finishing import STATISTICS, sentences
+    from pvchat.synthesis.pipeline.overview import STATISTICS, sentences
     from pvchat.synthesis.pipeline.synthesize import synthesize
 
     if options.places:

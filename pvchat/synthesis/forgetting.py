@@ -15,15 +15,16 @@ from pvchat.datamodules.manifest import Record, read_manifest, write_manifest
 from pvchat.datamodules.video import content_hash
 from pvchat.errors import UserError, writing
 from pvchat.subjects import mentions
-from pvchat.synthesis.contact_sheet import Sheet, write_contact_sheet
+from pvchat.synthesis.pipeline.folder import CONFIG, LOCK, REQUEST
+from pvchat.synthesis.pipeline.overview import STATISTICS, write_overview
 from pvchat.synthesis.traces import Caches, Trace, digests, embeddings, scrubbed, search_folder
 from pvchat.synthesis.writing import whole
 
-MANIFEST, NOTE, STATISTICS = "manifest.jsonl", ".forgetting.json", "statistics.json"
+MANIFEST, NOTE = "manifest.jsonl", ".forgetting.json"
+Redraw = Callable[[Path, Sequence[Record]], object]
 SHEETS = ("contact_sheet.html", "contact_sheet.png")
 _MADE_ON_THE_WAY = ("rejects", "work")  # nobody can tell who is shown there
 _FOLDERS = ("clips", "faces", "raw", *_MADE_ON_THE_WAY)
-Redraw = Callable[[Path, Sequence[Record]], None]
 
 
 @dataclass
@@ -58,20 +59,8 @@ class _Note:
         return Trace(self.subject, frozenset(self.contents), faces, frozenset(self.digests))
 
 
-def redraw(corpus: Path, records: Sequence[Record]) -> None:
-    """The contact sheet of ``records``, and their numbers, as far as the manifest tells them."""
-    write_contact_sheet(corpus, records, Sheet("Corpus"))
-    counts = {
-        "clips": Counter(r.split for r in records),
-        "origins": Counter(r.origin for r in records),
-        "questions": Counter(q.type for r in records for q in r.qa),
-    }
-    with whole(corpus / STATISTICS) as temporary:
-        temporary.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
-
-
 def forget(
-    subject: str, corpus: str | Path, *, caches: Caches, entire: bool = False, redraw: Redraw = redraw
+    subject: str, corpus: str | Path, *, caches: Caches, entire: bool = False, redraw: Redraw = write_overview
 ) -> Forgotten:
     """Remove ``subject`` from the folder ``corpus`` and from ``caches``. Clips that show them go; of the
     others their labels and questions. Rejects and intermediate files go as a whole. Where nothing else is
@@ -219,9 +208,9 @@ def _doomed(root: Path, note: _Note) -> Iterator[str]:
     yield from note.files
     yield from (old for old, _ in note.renamed)
     yield from (str(path.relative_to(root)) for path in root.rglob(".*.tmp"))  # of a writer that was killed
-    yield from (*SHEETS, STATISTICS, *_MADE_ON_THE_WAY)
+    yield from (*SHEETS, STATISTICS, REQUEST, *_MADE_ON_THE_WAY)
     if note.entire:
-        yield from _FOLDERS
+        yield from (*_FOLDERS, CONFIG, LOCK)
     yield f"faces/{note.subject}"
 
 

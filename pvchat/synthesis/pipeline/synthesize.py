@@ -22,9 +22,10 @@ from pvchat.synthesis.gate import IdentityGate, calibrate
 from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.pipeline.casts import SHARES, casts_of, split_own, split_people
 from pvchat.synthesis.pipeline.filming import Camera, film
-from pvchat.synthesis.pipeline.finishing import MANIFEST, STATISTICS, Corpus, finish, record_of
+from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
 from pvchat.synthesis.pipeline.folder import FACES, RAW, corpus_folder
 from pvchat.synthesis.pipeline.others import Others
+from pvchat.synthesis.pipeline.overview import STATISTICS
 from pvchat.synthesis.pipeline.recipe import Part, Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, plan_takes
@@ -34,7 +35,7 @@ from pvchat.synthesis.rewriting import RuleRewriter
 from pvchat.synthesis.roles import Executor
 from pvchat.synthesis.splits import Shared
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.writing import write_photo
+from pvchat.synthesis.writing import whole, write_photo
 
 STAGES = ("faces", "other people", "clips", "questions and report")
 
@@ -118,6 +119,17 @@ def _known(
     folder = out / FACES / subject.name
     for number, kept in enumerate(found.kept):
         write_photo(folder / f"{number:02d}.png", kept.frame)
+    written = [
+        {
+            "file": f"{number:02d}.png",
+            "source": kept.source_id,
+            "score": round(kept.quality.score, 3),
+            "embedding": [round(float(v), 6) for v in kept.embedding],
+        }
+        for number, kept in enumerate(found.kept)
+    ]
+    with whole(folder / "faces.json") as temporary:
+        temporary.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
     corpus.notes += found.notes
     print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} not", flush=True)
@@ -193,8 +205,6 @@ def _film_parts(
             splits = [split for split in casts if size[split].scenes]
             plan = plan_takes(part.studio, casts, size, seed=seed + 1000 * number, prefix=part.name)
             filmed = film(plan, splits, camera=camera, executor=executor, done=bar.update)
-            corpus.clips += filmed.kept
-            corpus.rejected += filmed.rejected
             corpus.lost += filmed.lost
             for clip in filmed.kept:
                 record = record_of(clip, part.studio, corpus.subjects)
