@@ -190,6 +190,13 @@ def _synthesize(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--commercial", action="store_true", help="refuse parts that forbid commercial use")
     parser.add_argument("--workers", type=_whole(1), default=1, help="processes that film (default: 1)")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="film on Ray (extra `ray`): here, or on the cluster at ADDRESS that shares the folder",
+    )
     parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and exit")
     parser.set_defaults(module="pvchat.synthesize_command", takes_more=True)

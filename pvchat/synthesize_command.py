@@ -13,6 +13,7 @@ from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 
 if TYPE_CHECKING:
     from pvchat.synthesis.pipeline.recipe import Recipe
+    from pvchat.synthesis.roles import Executor
 
 DEFAULT = "synthesis/laptop.yaml"
 
@@ -46,7 +47,6 @@ def main(options: argparse.Namespace) -> None:
         return
     from pvchat.data_command import describe
     from pvchat.datamodules.manifest import read_manifest
-    from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor
     from pvchat.synthesis.licences import check_commercial
     from pvchat.synthesis.pipeline.overview import STATISTICS, sentences
     from pvchat.synthesis.pipeline.synthesize import synthesize
@@ -63,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
         seed=options.seed,
         allow=options.allow,
         places=options.places,
-        executor=LocalExecutor() if options.workers == 1 else ProcessExecutor(options.workers),
+        executor=_executor(options),
     )
     numbers = json.loads((manifest.parent / STATISTICS).read_text(encoding="utf-8"))
     print("\n" + "\n\n".join([*describe(read_manifest(manifest)), "\n".join(sentences(numbers))]))
@@ -141,6 +141,14 @@ def _config(name: str) -> str:
             f"a config must be a file: {Path(name).absolute()} does not exist. The project's are "
             "synthesis/laptop.yaml and synthesis/paper.yaml."
         ) from error
+
+
+def _executor(options: argparse.Namespace) -> "Executor":
+    from pvchat.synthesis.executors import LocalExecutor, ProcessExecutor, RayExecutor
+
+    if options.ray is not None:
+        return RayExecutor(options.workers, options.ray or None)
+    return LocalExecutor() if options.workers == 1 else ProcessExecutor(options.workers)
 
 
 def _overrides(options: argparse.Namespace) -> list[str]:

@@ -55,6 +55,11 @@ class Record:
     qa: tuple[QA, ...] = ()
     where: str = field(default="", compare=False, repr=False)
 
+    @property
+    def place(self) -> str | None:
+        """What kind of place ``background`` is: the part before the slash, which tells pictures apart."""
+        return self.background.partition("/")[0] if self.background else None
+
 
 def read_manifest(
     path: str | Path, *, subjects: Sequence[str] | None = None, check_files: bool = True

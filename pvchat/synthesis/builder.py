@@ -17,9 +17,11 @@ from pvchat.errors import UserError
 from pvchat.subjects import check_name
 from pvchat.synthesis.composer import Scene
 from pvchat.synthesis.executors import LocalExecutor
+from pvchat.synthesis.gate import IdentityGate
 from pvchat.synthesis.pipeline.filming import Camera, Clip, film
 from pvchat.synthesis.pipeline.finishing import record_of
 from pvchat.synthesis.pipeline.head_studio import HeadStudio
+from pvchat.synthesis.pipeline.overview import write_overview
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, plan_takes
 from pvchat.synthesis.portraits import Portrait
 from pvchat.synthesis.questions import QuestionCounts, clip_qa
@@ -74,13 +76,16 @@ def build_corpus(
     seed: int,
     raw: Sequence[RawClip] = (),
     settings: CorpusSettings | None = None,
+    gates: Mapping[str, IdentityGate] | None = None,
+    notes: Sequence[str] = (),
     progress: bool = False,
 ) -> Path:
     """Compose the clips, write them under ``out`` and return the path of ``manifest.jsonl``.
 
     The ``subjects`` (``positives``: name -> portraits by split) are told from the ``negatives`` (portraits by
     split) and from each other: every scene is filmed with each of them. ``raw`` clips are added as they are.
-    The same seed gives the same bytes. ``out`` is there whole or not at all. ``progress`` shows a bar.
+    ``gates`` (subject -> gate) judge the clips. The same seed gives the same bytes. ``out`` is there whole or
+    not at all, with a contact sheet that also has the ``notes``. ``progress`` shows a bar.
     Raises UserError if somebody has no portrait for a split, a stranger of the test is also trained on, or
     ``out`` holds something."""
     out, settings = Path(out), settings or CorpusSettings()
@@ -107,12 +112,13 @@ def build_corpus(
             filmed = film(
                 plan_takes(studio, casts, sizes, seed=seed),
                 SPLITS,
-                camera=Camera(studio=studio, folder=partial, photos=settings.photos),
+                camera=Camera(studio=studio, folder=partial, gates=gates, photos=settings.photos),
                 executor=LocalExecutor(),
                 done=bar.update,
             )
         records = [_record(clip, studio, subjects, settings) for clip in filmed.kept]
         records += [_take_over(clip, n, subjects, partial, seed, settings) for n, clip in enumerate(raw)]
+        write_overview(partial, records, notes=notes, scenes_lost=filmed.lost)
         write_manifest(partial / "manifest.jsonl", records)
         if out.exists():
             out.rmdir()

@@ -93,7 +93,7 @@ def test_nothing_of_the_subject_is_left(corpus: Path, tmp_path: Path) -> None:
         "notes of mine.pdf",
     }  # fmt: skip
     assert (corpus / "faces" / "ann" / "a.png").read_bytes() == b"ann"
-    assert json.loads((corpus / "statistics.json").read_text())["clips"] == {"train": 6, "test": 3}
+    assert json.loads((corpus / "statistics.json").read_text())["by_split"] == {"train": 6, "test": 3}
 
 
 def test_the_caches_lose_the_subject_and_keep_the_others(corpus: Path, private_cache: Path) -> None:

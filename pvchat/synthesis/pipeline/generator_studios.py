@@ -76,7 +76,7 @@ class _Prompted(Studio[Actor, PromptScene]):
         if scene.motion is not None:
             doing = MotionLibrary()[scene.motion].doing
         facts = Facts(facts.clothes, doing or facts.doing, facts.place)
-        background = None if prompt is None else f"{facts.place} {scene.seed:08x}"
+        background = None if prompt is None else f"{facts.place}/{scene.seed:08x}"
         return Told(background, facts.clothes, scene.motion or facts.doing, facts)
 
 

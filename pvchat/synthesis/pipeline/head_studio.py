@@ -49,7 +49,8 @@ class HeadStudio(Studio[Portrait, Scene]):
         return Made(frames, FPS, self.adapter, scene.seed, scene.motion, inputs)
 
     def tell(self, scene: Scene) -> Told:
-        return Told(scene.background, str(scene.clothes), scene.motion, Facts.of_scene(scene))
+        behind = f"{scene.background}/{scene.seed:08x}"
+        return Told(behind, str(scene.clothes), scene.motion, Facts.of_scene(scene))
 
     def _places(self, split: Split) -> list[str]:
         kinds = list(BACKGROUNDS)
