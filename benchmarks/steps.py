@@ -26,7 +26,8 @@ from benchmarks.people import (
     photo_case,
     talking_case,
 )
-from pvchat.datamodules.manifest import Record, Split, write_manifest
+from pvchat.datamodules.manifest import Record, Split, read_manifest, write_manifest
+from pvchat.datamodules.video import decode, is_photo
 from pvchat.faces import Face, FaceAnalyzer
 from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.backgrounds import BACKGROUNDS
@@ -69,6 +70,23 @@ def build(case: Case, out: Path, *, faces: FaceAnalyzer, animator: WarpAnimator)
 def manifests_in(out: Path) -> dict[str, Path]:
     """Where ``build`` writes the manifest of each of ``STEPS``."""
     return {step: out / step.strip("+ ").replace(" ", "-") / "manifest.jsonl" for step in STEPS}
+
+
+def without_faces(manifest: Path, *, faces: FaceAnalyzer) -> Path:
+    """The same corpus with every head painted over, for a model that sees everything but the face."""
+    out = manifest.parent.with_name("without-faces")
+    records = []
+    for record in read_manifest(manifest):
+        still = is_photo(record.path)
+        frames = faces.blank_heads(decode(record.path, num_frames=1 if still else FRAMES - 1).frames)
+        path = out / record.path.name
+        if still:
+            write_photo(path, frames[0])
+        else:
+            write_video(path, np.concatenate([frames, frames[-1:]]), fps=round(FPS))
+        records.append(replace(record, path=path))
+    write_manifest(out / "manifest.jsonl", records)
+    return out / "manifest.jsonl"
 
 
 def steps_per_epoch(step: str) -> int:

@@ -8,7 +8,8 @@
 The corpora are those of ``benchmarks.steps``. All are trained for as many steps, so that only the data
 differ, and tested on the same real clips of the subject and of people never seen. The subject is the unit;
 seeds are averaged inside it. A grid that was stopped goes on with the same command; ``--report`` prints what
-is there.
+is there. ``--blanked`` also trains on the largest corpus with every head painted over: what such a model
+learns of new scenes, the corpus leaks.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.grid import Cell, run_grid
 from benchmarks.people import SUBJECTS, TALKING
-from benchmarks.steps import STEPS, build, manifests_in, one_picture, steps_per_epoch
+from benchmarks.steps import STEPS, build, manifests_in, one_picture, steps_per_epoch, without_faces
 from pvchat.evaluation import Prediction, summarise
 from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
 CONFIGS = ("laptop.yaml", "bench/identity.yaml", "bench/table4.yaml")
 IMAGE_STEPS, VIDEO_STEPS = 72, 72
+BLANKED = "without faces"
 PAPER = dict(zip(STEPS, (0.464, 0.584, 0.781, 0.901), strict=True))
 METRIC = {
     "accuracy": "presence_accuracy",
@@ -73,6 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "table4")
+    parser.add_argument("--blanked", action="store_true", help="also train without faces")
     parser.add_argument("--report", action="store_true", help="train nothing, print what is finished")
     options = parser.parse_args()
     subjects = options.subjects or (SUBJECTS if options.setting == "photos" else TALKING)
@@ -85,7 +88,12 @@ def main() -> None:
             folder = _folder(options.out, options.setting, subject, seed)
             if not manifests_in(folder)[STEPS[-1]].is_file():  # which is written last
                 build(one_picture(options.setting, subject, seed), folder, faces=faces, animator=animator)
-            run_grid(_cells(folder, subject, seed), options.out / "runs", workers=options.workers)
+            cells = _cells(folder, subject, seed)
+            if options.blanked:
+                if not _blanked_in(folder).is_file():
+                    without_faces(manifests_in(folder)[STEPS[-1]], faces=faces)
+                cells.append(_cell(BLANKED, _blanked_in(folder), subject, seed))
+            run_grid(cells, options.out / "runs", workers=options.workers)
     runs = [
         run
         for subject, seed in pairs
@@ -98,37 +106,48 @@ def _folder(out: Path, setting: str, subject: str, seed: int) -> Path:
     return out / "corpora" / f"{setting}-{subject}-{seed}"
 
 
+def _blanked_in(folder: Path) -> Path:
+    return folder / "without-faces" / "manifest.jsonl"
+
+
 def _cells(folder: Path, subject: str, seed: int) -> list[Cell]:
     """The largest corpus first: it has the clips of the others, whose features are then cached."""
-    return [
-        Cell(
-            {"variant": step, "subject": subject, "seed": str(seed)},
-            tuple(EXPERIMENTS / c for c in CONFIGS),
-            (
-                f"--stages.image.epochs={IMAGE_STEPS // steps_per_epoch(step)}",
-                f"--stages.video.epochs={VIDEO_STEPS // steps_per_epoch(step)}",
-                f"--seed_everything={seed}",
-            ),
-            manifest,
-        )
-        for step, manifest in reversed(manifests_in(folder).items())
-    ]
+    manifests = reversed(manifests_in(folder).items())
+    return [_cell(step, manifest, subject, seed) for step, manifest in manifests]
+
+
+def _cell(variant: str, manifest: Path, subject: str, seed: int) -> Cell:
+    each = steps_per_epoch(STEPS[-1] if variant == BLANKED else variant)
+    return Cell(
+        {"variant": variant, "subject": subject, "seed": str(seed)},
+        tuple(EXPERIMENTS / c for c in CONFIGS),
+        (
+            f"--stages.image.epochs={IMAGE_STEPS // each}",
+            f"--stages.video.epochs={VIDEO_STEPS // each}",
+            f"--seed_everything={seed}",
+        ),
+        manifest,
+    )
 
 
 def _finished(folder: Path, out: Path, subject: str, seed: int) -> list[Run]:
-    """All steps of a subject and a seed, or none."""
+    """All steps of a subject and a seed, or none; without faces, if that is there."""
     if not manifests_in(folder)[STEPS[-1]].is_file():
         return []
-    runs = []
-    for cell in reversed(_cells(folder, subject, seed)):
-        run = out / "runs" / cell.key
-        if not (run / METRICS).is_file():
-            return []
-        lines = (run / PREDICTIONS).read_text().splitlines()
-        predictions = [Prediction(**json.loads(line)) for line in lines]
-        metrics = json.loads((run / METRICS).read_text())
-        runs.append(Run(cell.labels["variant"], subject, seed, predictions, metrics))
-    return runs
+    cells = _cells(folder, subject, seed)[::-1]
+    if not all((out / "runs" / cell.key / METRICS).is_file() for cell in cells):
+        return []
+    if _blanked_in(folder).is_file():
+        cells.append(_cell(BLANKED, _blanked_in(folder), subject, seed))
+    folders = [(cell, out / "runs" / cell.key) for cell in cells]
+    return [_read(cell, run) for cell, run in folders if (run / METRICS).is_file()]
+
+
+def _read(cell: Cell, run: Path) -> Run:
+    lines = (run / PREDICTIONS).read_text().splitlines()
+    predictions = [Prediction(**json.loads(line)) for line in lines]
+    metrics = json.loads((run / METRICS).read_text())
+    return Run(cell.labels["variant"], cell.labels["subject"], int(cell.labels["seed"]), predictions, metrics)
 
 
 def _report(runs: Sequence[Run]) -> str:
@@ -193,6 +212,11 @@ def _shortcuts(runs: Sequence[Run]) -> str:
                 for metric in ("calibrated", "score")
             ]
             rows.append([step, name, _interval(full), *map(_interval, without)])
+    for kind, name in (("real", "real"), ("scene", "new scenes")):
+        if trained := [r for r in runs if r.step == BLANKED]:
+            keys = (f"main/{METRIC[m]}" for m in ("calibrated", "uncalibrated"))
+            values = [_means(trained, BLANKED, key, kind) for key in keys]
+            rows.append(["trained without faces", name, None, *map(_interval, values)])
     header = ["", "clips", "sees everything", "all but the face, calibrated", "uncalibrated"]
     return render_table(header, rows, style="markdown")
 
