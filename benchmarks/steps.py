@@ -27,7 +27,7 @@ from benchmarks.people import (
     talking_case,
 )
 from pvchat.datamodules.manifest import Record, Split, read_manifest, write_manifest
-from pvchat.datamodules.video import decode, is_photo
+from pvchat.datamodules.video import decode
 from pvchat.faces import Face, FaceAnalyzer
 from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.backgrounds import BACKGROUNDS
@@ -73,18 +73,14 @@ def manifests_in(out: Path) -> dict[str, Path]:
 
 
 def without_faces(manifest: Path, *, faces: FaceAnalyzer) -> Path:
-    """The same corpus with every head painted over, for a model that sees everything but the face."""
+    """The scenes of a corpus with every head painted over, for a model that sees everything but the face. Of
+    the other clips, which are faces alone, nothing would be left."""
     out = manifest.parent.with_name("without-faces")
     records = []
-    for record in read_manifest(manifest):
-        still = is_photo(record.path)
-        frames = faces.blank_heads(decode(record.path, num_frames=1 if still else FRAMES - 1).frames)
-        path = out / record.path.name
-        if still:
-            write_photo(path, frames[0])
-        else:
-            write_video(path, np.concatenate([frames, frames[-1:]]), fps=round(FPS))
-        records.append(replace(record, path=path))
+    for record in (r for r in read_manifest(manifest) if "-scene-" in r.id):
+        frames = faces.blank_heads(decode(record.path, num_frames=FRAMES - 1).frames)  # those that are shown
+        write_video(out / record.path.name, np.concatenate([frames, frames[-1:]]), fps=round(FPS))
+        records.append(replace(record, path=out / record.path.name))
     write_manifest(out / "manifest.jsonl", records)
     return out / "manifest.jsonl"
 

@@ -8,8 +8,8 @@
 The corpora are those of ``benchmarks.steps``. All are trained for as many steps, so that only the data
 differ, and tested on the same real clips of the subject and of people never seen. The subject is the unit;
 seeds are averaged inside it. A grid that was stopped goes on with the same command; ``--report`` prints what
-is there. ``--blanked`` also trains on the largest corpus with every head painted over: what such a model
-learns of new scenes, the corpus leaks.
+is there. ``--blanked`` also trains on the scenes with every head painted over: what such a model knows of
+new scenes, the corpus leaks.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Run:
     step: str
     subject: str
     seed: int
-    predictions: Sequence[Prediction]
+    predictions: list[Prediction]
     metrics: Mapping[str, float]
 
     def numbers(self, kind: str, *, right: bool = False) -> dict[str, float]:
@@ -117,7 +117,7 @@ def _cells(folder: Path, subject: str, seed: int) -> list[Cell]:
 
 
 def _cell(variant: str, manifest: Path, subject: str, seed: int) -> Cell:
-    each = steps_per_epoch(STEPS[-1] if variant == BLANKED else variant)
+    each = steps_per_epoch(STEPS[1] if variant == BLANKED else variant)  # as many clips: one kind of both
     return Cell(
         {"variant": variant, "subject": subject, "seed": str(seed)},
         tuple(EXPERIMENTS / c for c in CONFIGS),
@@ -152,6 +152,7 @@ def _read(cell: Cell, run: Path) -> Run:
 
 def _report(runs: Sequence[Run]) -> str:
     parts = [_table(runs), _neighbours(runs), _shortcuts(runs)]
+    runs = [r for r in runs if r.step in STEPS]
     seconds = [r.metrics["seconds/fit"] + r.metrics["seconds/test"] for r in runs]
     people, seeds = {r.subject for r in runs}, {r.seed for r in runs}
     parts.append(
@@ -212,11 +213,10 @@ def _shortcuts(runs: Sequence[Run]) -> str:
                 for metric in ("calibrated", "score")
             ]
             rows.append([step, name, _interval(full), *map(_interval, without)])
-    for kind, name in (("real", "real"), ("scene", "new scenes")):
-        if trained := [r for r in runs if r.step == BLANKED]:
-            keys = (f"main/{METRIC[m]}" for m in ("calibrated", "uncalibrated"))
-            values = [_means(trained, BLANKED, key, kind) for key in keys]
-            rows.append(["trained without faces", name, None, *map(_interval, values)])
+    if any(r.step == BLANKED for r in runs):
+        keys = (f"main/{METRIC[m]}" for m in ("calibrated", "uncalibrated"))
+        values = [_means(runs, BLANKED, key, "scene") for key in keys]
+        rows.append(["trained without faces", "new scenes", None, *map(_interval, values)])
     header = ["", "clips", "sees everything", "all but the face, calibrated", "uncalibrated"]
     return render_table(header, rows, style="markdown")
 

@@ -90,8 +90,12 @@ def test_a_subject_counts_once_all_steps_are_there(tmp_path: Path) -> None:
 
 def test_who_learns_without_faces_is_shown_beside() -> None:
     runs = [_run(step, who, right=2) for step in (*STEPS, BLANKED) for who in PEOPLE]
-    rows = [line for line in _report(runs).splitlines() if "trained without faces" in line]
-    assert [row.split("|")[4].split()[0] for row in rows] == ["0.750", "-"]
+    for run in runs:
+        run.predictions.append(_asked("test-scene-you", "no", 1.0 if run.step == BLANKED else -1.0))
+    report = _report(runs)
+    (row,) = (line for line in report.splitlines() if "trained without faces" in line)
+    assert float(row.split("|")[4].split()[0]) == 0
+    assert "32 runs (8 people, 1 seeds)" in report
 
 
 _LINE = json.dumps(
