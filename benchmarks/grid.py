@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from pvchat.datamodules.manifest import read_manifest
-from pvchat.runs import METRICS, PREDICTIONS, write_json, write_jsonl
+from pvchat.runs import CHECKPOINTS, METRICS, PREDICTIONS, write_json, write_jsonl
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def train(cell: Cell, root: Path) -> None:
     write_jsonl(folder / PREDICTIONS, (p.as_json() for p in cli.model.predictions))
     write_json(folder / "labels.json", dict(cell.labels))
     write_json(folder / METRICS, cli.model.metrics | extra)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # nothing is left to resume; a grid has hundreds
 
 
 def _quiet() -> None:
