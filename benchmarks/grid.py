@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -13,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from pvchat.runs import METRICS, write_json
+from pvchat.datamodules.manifest import read_manifest
+from pvchat.runs import CHECKPOINTS, METRICS, PREDICTIONS, write_json, write_jsonl
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Cell:
     def key(self) -> str:
         """Hash of what the configs say (not their comments), the overrides and the files of the corpus."""
         parts = [yaml.safe_load(c.read_text()) for c in self.configs], list(self.overrides)
-        files = sorted(self.manifest.parent.iterdir())
-        data = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
+        files = {r.path for r in read_manifest(self.manifest)} | {self.manifest.absolute()}
+        named = sorted((os.path.relpath(f, self.manifest.absolute().parent), f) for f in files)
+        data = [(name, hashlib.sha256(f.read_bytes()).hexdigest()) for name, f in named]
         return hashlib.sha256(json.dumps([parts, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -80,9 +83,12 @@ def train(cell: Cell, root: Path) -> None:
         "train/loss": logged["train/loss"],
         "seconds/fit": fitted - started,
         "seconds/test": time.perf_counter() - fitted,
+        "test/threshold": cli.model.threshold,
     }
+    write_jsonl(folder / PREDICTIONS, (p.as_json() for p in cli.model.predictions))
     write_json(folder / "labels.json", dict(cell.labels))
     write_json(folder / METRICS, cli.model.metrics | extra)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # nothing is left to resume; a grid has hundreds
 
 
 def _quiet() -> None:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
-from pvchat.faces import FaceAnalyzer
+from pvchat.faces import Face, FaceAnalyzer
 
 SUBJECTS = ("howard", "leonard", "penny", "raj", "sheldon", "alex", "obama", "scarlett", "yangmi")
 TV = SUBJECTS[:5]
@@ -39,15 +39,32 @@ Frame = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Shot:
-    """A photo of somebody, or the frame of a recording at a fraction of its length."""
+    """A photo of somebody, or ``count`` frames of a recording from a fraction of its length on."""
 
     who: str
     file: Path
     at: float | None = None
+    count: int = 1
 
     @property
     def name(self) -> str:
         return f"{self.who}-{self.file.stem}" + ("" if self.at is None else f"-{self.at:.2f}")
+
+    @property
+    def frames(self) -> Frame:
+        """The whole pictures (count, H, W, 3)."""
+        first = 0 if self.at is None else round(self.at * RECORDED)
+        return _frames(self.file)[first : first + self.count]
+
+    @property
+    def frame(self) -> Frame:
+        """The first of them (H, W, 3)."""
+        return np.asarray(self.frames[0])
+
+    @property
+    def cropped(self) -> bool:
+        """Whether it is a head in the framing of all."""
+        return self.file.parent.parent.name == "tv"
 
 
 @dataclass(frozen=True)
@@ -72,8 +89,8 @@ def media() -> Path:
     return Path(os.environ["PVCHAT_MEDIA"])
 
 
-def photo_case(subjects: tuple[str, ...], seed: int) -> Case:
-    """Photos from other occasions. Redraws the two training photos of each subject and the unseen people with
+def photo_case(subjects: tuple[str, ...], seed: int, *, photos: int = TRAIN_PHOTOS) -> Case:
+    """Photos from other occasions. Redraws the training ``photos`` of each subject and the unseen people with
     the seed. Strangers of the test are of the subjects' own kind (TV crops, or colour photos and recordings),
     which is harder."""
     rng = np.random.default_rng([*map(SUBJECTS.index, subjects), seed])
@@ -83,7 +100,7 @@ def photo_case(subjects: tuple[str, ...], seed: int) -> Case:
     colour = {d.name: _photos(d) for d in (root / "photos").iterdir() if d.is_dir()}
     colour |= {p.stem: [Shot(p.stem, p, 0.5)] for p in (root / "talking").glob("*.mp4")}
     kind, other_kind = (tv, colour) if grey else (colour, tv)
-    mine = [_drawn(kind.pop(subject), rng) for subject in subjects]
+    mine = [_drawn(kind.pop(subject), rng, photos) for subject in subjects]
     train_names, validation_names, test_names = _split(kind, rng)
     others = sorted(other_kind)
     rng.shuffle(others)
@@ -99,13 +116,15 @@ def photo_case(subjects: tuple[str, ...], seed: int) -> Case:
     )
 
 
-def talking_case(subjects: tuple[str, ...], seed: int, *, poor: bool = False) -> Case:
-    """One recording: trained on two frames of its first third, tested on its last third, against people never
-    seen. Redraws the frames and the people with the seed."""
+def talking_case(
+    subjects: tuple[str, ...], seed: int, *, photos: int = TRAIN_PHOTOS, poor: bool = False
+) -> Case:
+    """One recording: trained on ``photos`` frames of its first third, tested on its last third, against
+    people never seen. Redraws the frames and the people with the seed."""
     rng = np.random.default_rng([*(len(SUBJECTS) + TALKING.index(s) for s in subjects), seed])
     others = {n: _third(n, last=True) for n in TALKING if n not in subjects}
     train_names, validation_names, test_names = _split(others, rng)
-    train = [s for subject in subjects for s in _drawn(_third(subject, last=False), rng)[0]]
+    train = [s for subject in subjects for s in _drawn(_third(subject, last=False), rng, photos)[0]]
     return Case(
         subjects,
         seed,
@@ -116,8 +135,8 @@ def talking_case(subjects: tuple[str, ...], seed: int, *, poor: bool = False) ->
     )
 
 
-def _drawn(shots: Sequence[Shot], rng: np.random.Generator) -> tuple[list[Shot], list[Shot]]:
-    chosen = set(rng.choice(len(shots), TRAIN_PHOTOS, replace=False).tolist())
+def _drawn(shots: Sequence[Shot], rng: np.random.Generator, count: int) -> tuple[list[Shot], list[Shot]]:
+    chosen = set(rng.choice(len(shots), count, replace=False).tolist())
     return [s for i, s in enumerate(shots) if i in chosen], [
         s for i, s in enumerate(shots) if i not in chosen
     ]
@@ -151,7 +170,7 @@ def build(this: Case, out: Path, *, faces: FaceAnalyzer) -> Path:
         for shot in shots:
             picture = _picture(shot, faces, grey=this.grey)
             variants = of_subject if shot.who in this.subjects else of_other
-            for number, image in enumerate(_augmented(picture, variants, rng)):
+            for number, image in enumerate(augmented(picture, variants, rng)):
                 if this.poor:
                     image = _poor(image, rng)
                 name = f"{split}-{shot.name}-{number}"
@@ -177,8 +196,13 @@ def _record(subjects: Sequence[str], name: str, out: Path, shot: Shot, split: Sp
         split=split,
         licence="not stated",
         consent="not stated",
-        qa=tuple(_asked(s, q, present=s == shot.who) for s in subjects for q in questions),
+        qa=asked(subjects, questions, shot.who),
     )
+
+
+def asked(subjects: Sequence[str], questions: Sequence[str], who: str) -> tuple[QA, ...]:
+    """Is each of ``subjects`` there, where ``who`` is?"""
+    return tuple(_asked(s, q, present=s == who) for s in subjects for q in questions)
 
 
 def _asked(subject: str, question: str, *, present: bool) -> QA:
@@ -188,14 +212,15 @@ def _asked(subject: str, question: str, *, present: bool) -> QA:
 
 
 def _picture(shot: Shot, faces: FaceAnalyzer, *, grey: bool) -> Image.Image:
-    """The head alone, framed like the TV crops, and grey like them where the subject's are: suits, rooms and
-    the kind of picture must not help."""
-    frame: Frame = _frames(shot.file)[0 if shot.at is None else round(shot.at * RECORDED)]
-    if shot.file.parent.parent.name != "tv":
-        face = faces.detect(frame[None])[0][0]
-        frame = faces.crop(frame, face, CROP_PX, MARGIN)
-    image = Image.fromarray(frame)
-    if shot.at is not None:
+    face = None if shot.cropped else faces.detect(shot.frame[None])[0][0]
+    return framed(shot.frame, face, faces, grey=grey, oval=shot.at is not None)
+
+
+def framed(frame: Frame, face: Face | None, faces: FaceAnalyzer, *, grey: bool, oval: bool) -> Image.Image:
+    """The head alone, framed like the TV crops (None: it is one), and grey like them where the subject's are:
+    suits, rooms and the kind of picture must not help."""
+    image = Image.fromarray(frame if face is None else faces.crop(frame, face, CROP_PX, MARGIN))
+    if oval:
         image = _oval(image)
     return image.convert("L").convert("RGB") if grey else image
 
@@ -223,7 +248,7 @@ def _frames(file: Path) -> npt.NDArray[np.uint8]:
     return decode(file, num_frames=RECORDED if file.suffix == ".mp4" else 1).frames
 
 
-def _augmented(image: Image.Image, variants: int, rng: np.random.Generator) -> Iterator[Image.Image]:
+def augmented(image: Image.Image, variants: int, rng: np.random.Generator) -> Iterator[Image.Image]:
     """``variants`` random crops, turns, mirrors and lights; the picture itself for 0."""
     if not variants:
         yield image

@@ -1,0 +1,50 @@
+"""A trained run is found again by what it was made of."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.grid import Cell
+from pvchat.datamodules.manifest import QA, Record, write_manifest
+
+
+def _cell(folder: Path, clip: Path) -> Cell:
+    config = folder / "config.yaml"
+    config.write_text("a: 1  # of no account\n")
+    record = Record(
+        id="one",
+        path=clip,
+        presence={"tom": True},
+        source_id="photo",
+        origin="real",
+        split="train",
+        licence="not stated",
+        consent="not stated",
+        qa=(QA("Is <tom> here?", "Yes.", "existence", "yes", ("tom",)),),
+    )
+    write_manifest(folder / "corpus" / "manifest.jsonl", [record])
+    return Cell({"variant": "a"}, (config,), ("--b=2",), folder / "corpus" / "manifest.jsonl")
+
+
+def test_key_is_that_of_the_clips_wherever_they_are(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "one.png").write_bytes(b"one")
+    cell = _cell(tmp_path, clips / "one.png")
+    key = cell.key
+    (clips / "of another corpus.png").write_bytes(b"two")
+    cell.configs[0].write_text("a: 1\n")
+    assert replace(cell, labels={"variant": "b"}).key == key
+    (clips / "one.png").write_bytes(b"changed")
+    assert cell.key != key
+
+
+def test_key_tells_configs_overrides_and_manifests_apart(tmp_path: Path) -> None:
+    clip = tmp_path / "one.png"
+    clip.write_bytes(b"one")
+    cell = _cell(tmp_path, clip)
+    keys = {cell.key, replace(cell, overrides=("--b=3",)).key}
+    cell.configs[0].write_text("a: 2\n")
+    keys.add(cell.key)
+    cell.manifest.write_text(cell.manifest.read_text().replace("Yes.", "Yes!"))
+    keys.add(cell.key)
+    assert len(keys) == 4
