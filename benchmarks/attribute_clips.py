@@ -117,10 +117,11 @@ def _composed(material: Material, part: str, seed: int, out: Path) -> Iterator[R
     name, number, (split, count, _) = material.subject, list(PARTS).index(part), PARTS[part]
     rng = np.random.default_rng([seed, number])
     own, others = deal(rng, material.positives[split]), strangers(rng, material.negatives[split])
-    decks = deal(rng, pairs(part)), deal(rng, GARMENTS), deal(rng, list(MOTIONS))
+    places, garments, motions = deal(rng, pairs(part)), deal(rng, GARMENTS), deal(rng, list(MOTIONS))
     for n in range(count):
-        (kind, colour), garment, motion = (next(deck) for deck in decks)
-        scene = Scene(kind, Clothes(colour, garment), motion, seed=int(rng.integers(1 << 31)))
+        kind, colour = next(places)
+        clothes = Clothes(colour, next(garments))
+        scene = Scene(kind, clothes, next(motions), seed=int(rng.integers(1 << 31)))
         cast = [next(own), *others(1, n % 2 == 0)]
         scene = match(scene, cast)
         for role, portrait in enumerate(cast):

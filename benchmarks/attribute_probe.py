@@ -19,7 +19,7 @@ from pvchat.datamodules.video import decode
 from pvchat.datamodules.vocabulary import vocabulary
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.modules.vision import EmbeddedViT
-from pvchat.reporting.table import render_table
+from pvchat.reporting.table import Cell, render_table
 
 STRENGTH = 0.01  # inverse of the penalty: there are more features than clips
 
@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     records = read_manifest(options.out / "corpora" / "attributes" / "manifest.jsonl")
     words, features = vocabulary(records), embed(records)
-    rows = [
+    rows: list[list[Cell]] = [
         [title, KINDS[kind], *probe(records, features, kind, words[kind], test)]
         for test, title in TESTS.items()
         for kind in ("appearance", "location")
