@@ -1,15 +1,16 @@
 """What a test is: answers and presence scores under each control, and the numbers made of them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import torch
 
-from pvchat.batch import Batch
-from pvchat.metrics import CorpusBLEU, PresenceAccuracy, PresenceRanking
+from pvchat.batch import Batch, QuestionType
+from pvchat.metrics import CorpusBLEU, NamingAccuracy, PresenceAccuracy, PresenceRanking
+from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.modules.video_chat import VideoChat
@@ -99,13 +100,19 @@ def calibrate(chat: VideoChat, batches: Iterable[Batch]) -> float:
     return calibrate_threshold(scores, truth)
 
 
-def summarise(predictions: Sequence[Prediction], *, threshold: float) -> dict[str, float]:
+def summarise(
+    predictions: Sequence[Prediction],
+    *,
+    threshold: float,
+    vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
+) -> dict[str, float]:
     """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
-    every written answer."""
+    every written answer; with a ``vocabulary`` of each type also what answers name."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
         numbers = _existence([p for p in chosen if p.polarity is not None], threshold) | _text(chosen)
+        numbers |= _naming(chosen, vocabulary or {})
         result |= {f"{control}/{name}": value for name, value in numbers.items()}
     return result
 
@@ -137,7 +144,7 @@ def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
     return _computed(metric)
 
 
-def _computed(metric: PresenceAccuracy | PresenceRanking) -> dict[str, float]:
+def _computed(metric: NamingAccuracy | PresenceAccuracy | PresenceRanking) -> dict[str, float]:
     numbers = {name: float(value) for name, value in metric.compute().items()}
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
@@ -147,8 +154,8 @@ def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
     absent is a refusal from a template, which is easy and would hide that nothing else is right."""
     answered = [p for p in predictions if p.answer is not None]
     asked = [p for p in answered if p.type != "existence"]
-    present = [p for p in asked if all(p.presence.get(name, False) for name in p.subjects)]
-    absent = [p for p in asked if p not in present]
+    present = [p for p in asked if _is_present(p)]
+    absent = [p for p in asked if not _is_present(p)]
     numbers: dict[str, float] = {}
     for kind in OPEN_TYPES:
         shown, hidden = ([p for p in side if p.type == kind] for side in (present, absent))
@@ -163,6 +170,29 @@ def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
                 bleu.update([p.answer or "" for p in chosen], [p.reference for p in chosen])
                 numbers[f"bleu{order}{side}"] = float(bleu.compute())
     return numbers
+
+
+def _naming(
+    predictions: Sequence[Prediction], vocabulary: Mapping[QuestionType, Vocabulary]
+) -> dict[str, float]:
+    """Does the answer name the colour, the place, the action? Who is asked about is on screen; a question
+    that names nobody belongs to the type whose word its reference names."""
+    shown = [p for p in predictions if p.answer is not None and _is_present(p)]
+    numbers: dict[str, float] = {}
+    for kind, words in vocabulary.items():
+        asked = [p for p in shown if p.type == kind or (p.type == "general" and named(p.reference, words))]
+        metric = NamingAccuracy(vocabulary=words)
+        metric.update([p.answer or "" for p in asked], [p.reference for p in asked])
+        values = _computed(metric)
+        if values["questions"]:
+            numbers[f"{kind}_named"] = values.pop("accuracy")
+            numbers |= {f"{kind}_named_{name}": value for name, value in values.items()}
+    return numbers
+
+
+def _is_present(prediction: Prediction) -> bool:
+    """All who are asked about are on screen."""
+    return all(prediction.presence.get(name, False) for name in prediction.subjects)
 
 
 def _is_exact(prediction: Prediction) -> bool:

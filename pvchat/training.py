@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
+from pvchat.datamodules.vocabulary import vocabulary
 from pvchat.errors import UserError
 from pvchat.evaluation import (
     CONTROLS,
@@ -179,7 +180,8 @@ class PersonalizedVideoChat(L.LightningModule):
         )
 
     def on_test_epoch_end(self) -> None:
-        numbers = summarise(self.predictions, threshold=self.threshold)
+        words = vocabulary(self.data.records)
+        numbers = summarise(self.predictions, threshold=self.threshold, vocabulary=words)
         self.metrics = {f"test/{name}": value for name, value in numbers.items()}
         for logger in self.loggers:
             logger.log_metrics(self.metrics, step=self.global_step)

@@ -81,6 +81,29 @@ def test_open_questions_are_compared_word_by_word() -> None:
     assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
 
 
+def test_who_is_on_screen_is_named_by_colour_whatever_the_wording() -> None:
+    """General questions on clothes count, those on places do not, nor does who is absent."""
+    red = "<tom> is wearing a red shirt."
+    words = {"appearance": {"red": ("red",), "blue": ("blue",)}, "action": {"nod": ("nodding",)}}
+    predictions = [
+        asked("appearance", "Red it is.", red, present=True),
+        asked("appearance", "A red and blue shirt.", red, present=True),
+        asked("appearance", "A shirt.", "<tom> has a blue shirt on.", present=True),
+        asked("appearance", "A red shirt.", "No, <tom> is not in this video.", present=False),
+        said("Red.", None, type="general", subjects=(), reference="The person wears a red shirt."),
+        said("Red.", None, type="general", subjects=(), reference="The person is on a beach."),
+    ]
+    numbers = summarise(predictions, threshold=0.0, vocabulary=words)
+    found = {name: value for name, value in numbers.items() if "named" in name}
+    assert found == {
+        "main/appearance_named": 0.5,
+        "main/appearance_named_questions": 4,
+        "main/appearance_named_unparsed": 1,
+        "main/appearance_named_majority": 0.75,
+        "main/appearance_named_uniform": 0.5,
+    }
+
+
 def test_bleu_is_of_every_written_answer() -> None:
     """Of existence questions too; what was only scored has none."""
     other = said("A b c d.", None, type="general", reference="<tom> is wearing red.")

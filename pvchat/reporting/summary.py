@@ -25,10 +25,13 @@ CAPTION = (
 
 
 OPEN = ("appearance", "action", "location", "general")
+NAMED = {"named": "named", "constant": "named_majority", "uniform": "named_uniform"}
 LEARNED = 0.5
 OPEN_CAPTION = (
-    "What else was asked? there: share of answers that are, word for word, the truth about who is on\n"
-    "screen; not there: share that say so and make nothing up. BLEU: likeness to the truth, phrases included."
+    "What else was asked? named: share of answers about who is on screen that name the true colour, place\n"
+    "or action and no other; constant, uniform: chance, the best answer that ignores the clip and one over\n"
+    "the number of values. there: share that are the truth word for word; not there: share that say so and\n"
+    "make nothing up. BLEU: likeness to the truth, phrases included."
 )
 
 
@@ -64,18 +67,20 @@ def _counts(metrics: Mapping[str, float], where: str) -> list[str]:
 def _open_questions(metrics: Mapping[str, float], where: str) -> list[str]:
     """Table of the open questions and one sentence on what was not learned; nothing if none were asked."""
     exact = {kind: metrics[key] for kind in OPEN if (key := f"{where}/{kind}_exact") in metrics}
+    named = {kind: metrics[key] for kind in OPEN if (key := f"{where}/{kind}_named") in metrics}
     rows: list[list[Cell]] = [
-        [kind, exact.get(kind), metrics.get(f"{where}/{kind}_refused")]
+        [kind, *(metrics.get(f"{where}/{kind}_{name}") for name in (*NAMED.values(), "exact", "refused"))]
         for kind in OPEN
-        if kind in exact or f"{where}/{kind}_refused" in metrics
+        if kind in exact or kind in named or f"{where}/{kind}_refused" in metrics
     ]
     if not rows:
         return []
+    nothing = [None] * len(NAMED)
     rows += [
-        [f"BLEU-{n}", *(metrics.get(f"{where}/bleu{n}_{side}") for side in ("present", "absent"))]
+        [f"BLEU-{n}", *nothing, *(metrics.get(f"{where}/bleu{n}_{side}") for side in ("present", "absent"))]
         for n in (1, 4)
     ]
-    table = render_table(["asked about", "there", "not there"], rows, digits=2)
-    weak = [f"{kind} ({share:.0%})" for kind, share in exact.items() if share < LEARNED]
+    table = render_table(["asked about", *NAMED, "there", "not there"], rows, digits=2)
+    weak = [f"{kind} ({share:.0%})" for kind, share in (exact | named).items() if share < LEARNED]
     told = [f"Not learned, answered right less than half the time: {', '.join(weak)}."] if weak else []
     return [f"{OPEN_CAPTION}\n\n{table}", *told]

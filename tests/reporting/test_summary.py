@@ -42,6 +42,16 @@ def test_open_questions_stand_beside_it() -> None:
     assert lines[-1] == "Not learned, answered right less than half the time: location (6%), general (0%)."
 
 
+def test_chance_stands_beside_what_is_named() -> None:
+    """Named in other words than the reference's is learned."""
+    numbers = {"location_exact": 0.0, "location_named": 0.8, "location_named_majority": 0.25}
+    numbers["location_named_uniform"] = 0.125
+    text = summary(PRESENCE | {f"test/main/{name}": value for name, value in numbers.items()})
+    (row,) = (line.split() for line in text.splitlines() if line.startswith("location"))
+    assert row == ["location", "0.80", "0.25", "0.12", "0.00", "-"]
+    assert "Not learned" not in text
+
+
 def test_nothing_is_said_against_what_was_learned() -> None:
     assert "Not learned" not in summary(PRESENCE | {"test/main/action_exact": 0.5})
 
