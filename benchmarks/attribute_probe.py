@@ -54,7 +54,7 @@ def probe(
     records: list[Record], features: Mapping[str, np.ndarray], kind: str, words: Vocabulary, test: str
 ) -> tuple[int, float]:
     """Clips of ``test`` of which the truth is known, and on how many of them the probe is right."""
-    truth = {r.id: named((r.clothes if kind == "appearance" else r.background) or "", words) for r in records}
+    truth = {r.id: named((r.clothes if kind == "appearance" else r.place) or "", words) for r in records}
     known = {clip: next(iter(values)) for clip, values in truth.items() if len(values) == 1}
     train, tested = ([c for c in known if c.startswith(f"{part}-")] for part in ("train", test))
     seen = np.stack([features[c] for c in train])

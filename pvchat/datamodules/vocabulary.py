@@ -37,7 +37,7 @@ def vocabulary(records: Iterable[Record]) -> dict[QuestionType, Words]:
     motions: dict[str, None] = {}
     for record in records:
         clothes |= dict.fromkeys(_words(record.clothes))
-        places |= dict.fromkeys([record.background] if record.background else [])
+        places |= dict.fromkeys([record.place] if record.place else [])
         motions |= dict.fromkeys([record.motion] if record.motion else [])
     return {
         "appearance": {name: words for name, words in COLOURS.items() if clothes.keys() & set(words)},
