@@ -134,7 +134,7 @@ def _distances(clips: Sequence[Clip[Any, Any]], name: str) -> dict[str, float | 
 def _sheet(corpus: Corpus, numbers: Mapping[str, Any]) -> Sheet:
     remarks = {
         clip.take.id: ", ".join(
-            f"{score.distance:.2f} from {name}"
+            f"face {score.distance:.2f} from {name}'s"
             for name, score in clip.history.scores.items()
             if score.distance is not None
         )
