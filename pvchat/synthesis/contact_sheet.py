@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ Frames = npt.NDArray[np.uint8]
 FRAMES, THUMB_PX = 4, 128
 _QUESTIONS = 3
 _MOST_REJECTS = 24
-_COLUMNS = 3  # of strips in the picture
+_COLUMNS = (2, 5)  # least and most strips in a row of the picture
 _LABEL_PX = 34
+_INK = {True: "#1b7a43", False: "#444"}  # of labels: a subject is in the clip or not
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.1rem; margin: 2rem 0 .6rem }
 table { border-collapse: collapse } th, td { text-align: left; padding: .2rem .9rem .2rem 0; }
 tr + tr td, tr + tr th { border-top: 1px solid var(--line) } th { font-weight: 600 }
 .clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(23rem, 100%), 1fr)); gap: 1rem }
+@media (min-width: 68rem) { .clips { grid-template-columns: repeat(var(--cast, 3), 1fr) } }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden }
 figure img { display: block; max-width: 100%; background: var(--soft) }
 figcaption { padding: .5rem .7rem .6rem } .id { font-weight: 600; overflow-wrap: anywhere }
@@ -99,7 +102,7 @@ def _page(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: S
     yield _table(records)
     for split in dict.fromkeys(r.split for r in records):
         own = [r for r in records if r.split == split]
-        yield f'<h2>{split}: {len(own)} clips</h2><div class="clips">'
+        yield f'<h2>{split}: {len(own)} clips</h2><div class="clips" style="--cast: {_columns(own)}">'
         yield from (_figure(r, strips[r.id], sheet.remarks.get(r.id, "")) for r in own)
         yield "</div>"
     if sheet.rejects:
@@ -159,8 +162,9 @@ def _figure(record: Record, strip: Image.Image, remark: str) -> str:
     tags += [
         f'<span class="tag there">{html.escape(n)}</span>' for n, here in record.presence.items() if here
     ]
-    facts = [record.background, record.clothes, record.motion, f"from {record.source_id}", remark]
-    known = html.escape(" · ".join(fact for fact in facts if fact))
+    known = html.escape(
+        " · ".join([*_seen(record), f"from {record.source_id}", *([remark] if remark else [])])
+    )
     some = record.qa[:: max(1, len(record.qa) // _QUESTIONS)][:_QUESTIONS]
     asked = "".join(f"<dt>{_text(q.question)}</dt><dd>{_text(q.answer)}</dd>" for q in some)
     return _framed(
@@ -187,18 +191,38 @@ def _text(text: str) -> str:
 
 
 def _picture(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: Sheet) -> Image.Image:
-    shown = [(f"{r.id}  {_who(r)}", strips[r.id]) for r in records]
-    shown += [(f"rejected: {r.name}", _strip(r.frames)) for r in _some(sheet.rejects)]
+    shown = [
+        (f"{r.id}: {', '.join([_who(r), *_seen(r)])}", _INK[any(r.presence.values())], strips[r.id])
+        for r in records
+    ]
+    shown += [(f"rejected, {r.name}: {r.reason}", "#b3261e", _strip(r.frames)) for r in _some(sheet.rejects)]
     width, height = FRAMES * THUMB_PX + 8, THUMB_PX + _LABEL_PX
-    rows = -(-len(shown) // _COLUMNS)
-    picture = Image.new("RGB", (_COLUMNS * width, max(1, rows) * height), "white")
+    columns = _columns(records)
+    rows = -(-len(shown) // columns)
+    picture = Image.new("RGB", (columns * width, max(1, rows) * height), "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
-    for n, (label, strip) in enumerate(shown):
-        x, y = n % _COLUMNS * width, n // _COLUMNS * height
-        draw.text((x + 4, y + 9), label, fill="black", font=font)
+    for n, (label, ink, strip) in enumerate(shown):
+        x, y = n % columns * width, n // columns * height
+        while draw.textlength(label, font) > width - 8:
+            label = label.rstrip("…")[:-1] + "…"
+        draw.text((x + 4, y + 9), label, fill=ink, font=font)
         picture.paste(strip, (x + 4, y + _LABEL_PX))
     return picture
 
 
+def _columns(records: Sequence[Record]) -> int:
+    """As many as clips follow each other with the same background: a row is a scene."""
+    runs = Counter(len(list(run)) for key, run in groupby(records, lambda r: r.background) if key)
+    least, most = _COLUMNS
+    return min(max(runs.most_common(1)[0][0] if runs else 3, least), most)
+
+
+def _seen(record: Record) -> list[str]:
+    """What was commanded, for people: a drawn background without its number."""
+    place = (record.background or "").split("/")[0]
+    return [fact for fact in (place, record.clothes, record.motion) if fact]
+
+
 def _who(record: Record) -> str:
-    return ", ".join(name for name, here in record.presence.items() if here) or "nobody of them"
+    shown = [name for name, here in record.presence.items() if here]
+    return " and ".join(shown) or "somebody else"

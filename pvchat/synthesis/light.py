@@ -1,11 +1,14 @@
 """Light on a person and on the whole picture; exposure and colour of heads that are compared."""
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 _CHEEK = 150.0  # brightness that faces are drawn towards
+_CAST = 0.02  # share of brightness that white light has of a colour
 
 
 class Light:
@@ -25,6 +28,13 @@ class Light:
         across = 1 + self.side * np.linspace(-1, 1, layer.shape[1], dtype=np.float32)[:, None]
         colours = np.minimum(layer[..., :3] * (self.colour * across), 255).astype(np.uint8)
         return Image.fromarray(np.dstack([colours, layer[..., 3]]))
+
+    def white(self) -> "Light":
+        """The same light with hardly a colour, in which white clothes are white."""
+        paler = copy(self)
+        grey = float(self.colour.mean())
+        paler.colour = np.clip(self.colour, grey * (1 - _CAST), grey * (1 + _CAST)).astype(np.float32)
+        return paler
 
     def finish(self, frame: Pixels, noise: npt.NDArray[np.float32]) -> Pixels:
         scale, shift = self.gain * self.contrast, 118 * (1 - self.contrast)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_every_clip_and_reject_is_on_the_page(tmp_path: Path) -> None:
     assert picture.height >= -(-(len(records) + 1) // 3) * THUMB_PX
     count = sum(len(r.qa) for r in records if r.split == "train")
     assert f"{count} (" in text
+
+
+def test_a_row_is_a_scene(tmp_path: Path) -> None:
+    records = [
+        replace(r, background=f"beach/{n // 4}")
+        for n, r in enumerate(read_manifest(make_corpus(tmp_path / "corpus"))[:8])
+    ]
+    page = write_contact_sheet(tmp_path, records, Sheet("A"))
+    assert round(Image.open(page.with_suffix(".png")).width / (FRAMES * THUMB_PX)) == 4
 
 
 def test_nothing_is_left_where_it_fails(tmp_path: Path) -> None:

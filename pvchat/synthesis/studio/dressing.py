@@ -44,7 +44,12 @@ def dressed(prepared: Prepared, treatment: Treatment, colour: str, light: Light)
         grid = prepared.head.to_head(np.stack([x, y], -1))
         alpha = alpha * prepared.bare
         alpha *= head_and_neck(alpha, grid, prepared.head.turn)
-    lit = np.array(light.on(np.dstack([rgb, np.uint8(255 * alpha)])), np.float32)[..., :3] / 255
+    worn = prepared.clothes[..., None] if treatment.own_clothes else 0.0
+    person, clothes = (
+        np.asarray(lamp.on(np.dstack([rgb, np.uint8(255 * alpha)])), np.float32)[..., :3] / 255
+        for lamp in (light, light.white())
+    )
+    lit = person + worn * (clothes - person)
     foreground = torch.from_numpy(lit).permute(2, 0, 1).contiguous()
     cover = torch.from_numpy(np.ascontiguousarray(alpha))[None]
     return replace(prepared.subject, layers=replace(layers, foreground=foreground, alpha=cover)), skin
@@ -52,14 +57,15 @@ def dressed(prepared: Prepared, treatment: Treatment, colour: str, light: Light)
 
 def head_and_neck(alpha: Map, grid: Array, turn: float) -> Map:
     """Where head, neck and long hair may be at places ``grid`` (H, W, 2) about a head that is ``turn``ed.
-    ``alpha`` (H, W) is the person without clothes: hair that does not show beside the cheeks is not long."""
+    ``alpha`` (H, W) is the person without clothes: hair that does not show beside the jaw is not long."""
     x, y = grid[..., 0] + 0.25 * turn, grid[..., 1]
-    cheek = np.abs(y - 0.6) < 0.35
-    room = np.clip((y + 2.6) * 5, 0, 1) * np.clip((_COLLAR - y) * 2, 0, 1)
+    jaw = np.abs(y - 1.1) < 0.25
+    crown = (np.abs(x) / 2) ** 2.5 + (np.clip(-y - 0.1, 0, None) / 2.5) ** 2.5
+    room = np.clip((1 - crown) * 6, 0, 1) * np.clip((_COLLAR - y) * 2, 0, 1)
     for side in (-1, 1):
-        beside = cheek & (np.abs(side * x - 1.35) < 0.12)
+        beside = jaw & (np.abs(side * x - 1.1) < 0.12)
         long = beside.any() and float(alpha[beside].mean()) > 0.5
-        width = np.interp(y, [0.5, 1.3, 2.2], [1.9, 1.75, 1.6] if long else [1.7, 0.92, 0.85])
+        width = np.interp(y, [0.5, 1.3, 2.2], [1.9, 1.9, 1.9] if long else [1.7, 0.92, 0.85])
         room = np.where(side * x > 0, room * np.clip((width - side * x) * 7, 0, 1), room)
     return np.asarray(room, np.float32)
 

@@ -11,20 +11,22 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import skimage
-from PIL import Image
+from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from pvchat.assets import asset
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.faces import Face, FaceAnalyzer
-from pvchat.synthesis.identities import APART, OTHER_PERSON, Vector, is_new, reshaped_people
+from pvchat.synthesis.identities import APART, OTHER_PERSON, Vector, is_new
 from pvchat.synthesis.matte import HeadFrame
-from pvchat.synthesis.portraits import HEAD_PX, UNIT_PX, Portrait, choose_face, cut_portrait
+from pvchat.synthesis.portraits import HEAD_PX, UNIT_PX, choose_face, cut_portrait
+from pvchat.synthesis.reshaping import Genes, reshape, sample_genes
 from pvchat.synthesis.studio.actors import Actor
 
 Pixels = npt.NDArray[np.uint8]
-_TRIES = 4  # people that look new as a head and have to look new in their photo, for each that is wanted
+_TRIES = 24  # for each person that is wanted
+_HAIR_PX = 17
 _EDGE = 0.16  # share of the pasted square over which it fades out
 
 
@@ -61,26 +63,18 @@ def reshaped_actors(
     bases = package_actors() if bases is None else list(bases)
     limits = [(e, OTHER_PERSON) for e in (face_of(a, faces) for a in subjects) if e is not None]
     limits += [(e, APART) for e in (face_of(a, faces) for a in bases) if e is not None]
-    found = {a.source_id: choose_face(faces.detect(a.photo[None])[0], Path(a.source_id)) for a in bases}
-    heads = [_square(actor, found[actor.source_id]) for actor in bases]
+    rng = np.random.default_rng([seed, 15])
     made: list[Actor] = []
     with tqdm(total=count, desc="other people", unit="person", disable=not progress) as bar:
         for attempt in range(_TRIES * count):
-            turn = attempt % len(bases)  # everybody is a base equally often
-            [head] = reshaped_people(
-                [*heads[turn:], *heads[:turn]],
-                limits=limits,
-                faces=faces,
-                seed=1000 * seed + attempt,
-                count=1,
-            )
-            base = next(a for a in bases if head.source_id.startswith(f"{a.source_id}:"))
+            base = bases[attempt % len(bases)]  # everybody is a base equally often
             name = f"stranger {len(made) + 1}"
-            photo = _pasted(base.photo, found[base.source_id], head)
+            photo = _reshaped(base, faces, sample_genes(rng, strength=rng.uniform(0.8, 1.1)))
             actor = replace(base, person=name, source_id=f"{base.source_id}:{name}", photo=photo)
             embedding = face_of(actor, faces)
-            if embedding is None or not is_new(embedding, limits):
+            if not is_new(embedding, limits):
                 continue
+            assert embedding is not None
             made.append(actor)
             limits.append((embedding, APART))
             bar.update()
@@ -88,7 +82,7 @@ def reshaped_actors(
                 return made
     raise UserError(
         f"{count} people unlike the subjects were wanted: {len(made)} of {_TRIES * count} tries are. "
-        "Ask for fewer, or give photos of other people (--negatives)."
+        "Ask for fewer, or give photos of other people (--gallery)."
     )
 
 
@@ -98,21 +92,31 @@ def face_of(actor: Actor, faces: FaceAnalyzer) -> Vector | None:
     return faces.embed(actor.photo, max(found, key=lambda f: f.area)) if found else None
 
 
-def _square(actor: Actor, face: Face) -> Portrait:
-    """The head with what is around it, so that its reshaped version can be put back without a seam."""
+def _reshaped(actor: Actor, faces: FaceAnalyzer, genes: Genes) -> Pixels:
+    """The photo with another head in it: what is around it moves along, only the head is re-coloured."""
+    face = choose_face(faces.detect(actor.photo[None])[0], Path(actor.source_id))
     portrait = cut_portrait([actor.photo], [face], person=actor.person, source_id=actor.source_id)
-    heads = portrait.heads.copy()
-    heads[..., 3] = 255
-    return replace(portrait, heads=heads)
+    whole = portrait.heads.copy()
+    whole[..., 3] = 255
+    plain = replace(genes, skin_light=0.0, skin_warmth=0.0, hair_light=0.0, hair_warmth=0.0)
+    square = replace(portrait, heads=whole)
+    around = reshape(square, plain, person=actor.person).heads[0]
+    head = reshape(portrait, genes, person=actor.person).heads[0]
+    colours = reshape(square, genes, person=actor.person).heads[0, ..., :3]
+    matte = Image.fromarray(head[..., 3]).filter(
+        ImageFilter.MaxFilter(_HAIR_PX)
+    )  # of large hair it misses some
+    cover = np.asarray(matte.filter(ImageFilter.GaussianBlur(_HAIR_PX / 3)), np.float32)[..., None] / 255
+    return _pasted(actor.photo, face, np.round(around[..., :3] * (1 - cover) + colours * cover))
 
 
 def _photo(path: Path) -> Pixels:
     return np.asarray(decode(path, num_frames=1).frames[0])
 
 
-def _pasted(photo: Pixels, face: Face, head: Portrait) -> Pixels:
-    """``photo`` with the crop around ``face`` replaced by that of ``head``; the crop is a square of which
-    reshaping moves the middle only, so it fades out at its border."""
+def _pasted(photo: Pixels, face: Face, square: npt.NDArray[np.float32]) -> Pixels:
+    """``photo`` with the crop around ``face`` replaced by ``square``, of which reshaping moves the middle
+    only, so it fades out at its border."""
     frame = HeadFrame(np.asarray(face.landmarks, float))
     scale = frame.unit / UNIT_PX
     half = HEAD_PX / 2 * scale
@@ -121,10 +125,9 @@ def _pasted(photo: Pixels, face: Face, head: Portrait) -> Pixels:
     first, last = np.maximum(low, 0), np.minimum(high, photo.shape[1::-1])
     box = tuple(((np.r_[first, last] - np.tile(frame.origin - half, 2)) / scale).clip(0, HEAD_PX).tolist())
     size = tuple((last - first).tolist())
-    crop = Image.fromarray(head.heads[0, ..., :3]).resize(size, Image.Resampling.BICUBIC, box)
-    ramp = np.clip(
-        np.minimum(np.arange(HEAD_PX) + 0.5, HEAD_PX - 0.5 - np.arange(HEAD_PX)) / (_EDGE * HEAD_PX), 0, 1
-    )
+    crop = Image.fromarray(square.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC, box)
+    inside = np.minimum(np.arange(HEAD_PX), HEAD_PX - 1 - np.arange(HEAD_PX))
+    ramp = np.clip((inside - 2) / (_EDGE * HEAD_PX), 0, 1)  # the border itself is black
     weight = Image.fromarray(np.minimum.outer(ramp, ramp).astype(np.float32)).resize(size, box=box)
     share = np.asarray(weight)[..., None]
     pasted = photo.copy()

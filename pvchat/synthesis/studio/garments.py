@@ -5,6 +5,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.spatial import ConvexHull
 from skimage.color import lab2rgb, rgb2lab
+from skimage.measure import label
 from skimage.segmentation import random_walker
 
 from pvchat.synthesis.matte import HeadFrame
@@ -45,6 +46,7 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
         marks[person & (v < _CHEST + 1) & (hair < 0.6 * _UNLIKE)] = 1
         chest &= hair > 0.6 * _UNLIKE
     marks[chest & (marks != 1)] = 2
+    marks[~_reached(marks)] = -1
     if not ((marks == 1).any() and (marks == 2).any()):
         return np.zeros_like(alpha)
     walked = random_walker(
@@ -55,15 +57,19 @@ def clothes_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
     return np.asarray(np.clip((np.asarray(large) - 0.3) / 0.4, 0, 1), np.float32)
 
 
-def bare_mask(photo: Pixels, head: HeadFrame, face: Map) -> Map:
+def bare_mask(photo: Pixels, alpha: Map, head: HeadFrame, face: Map) -> Map:
     """How much each pixel (H, W) may be of head and neck: around the ``face`` (H, W), below the eyes,
-    what has the colour of skin or hair."""
+    what has the colour of skin or hair, above the brows or, on the person (``alpha``), beside the eyes."""
     y, x = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]]
     u, v = np.moveaxis(head.to_head(np.stack([x, y], -1)), -1, 0)
     lab = rgb2lab(photo)
     skin = _near(lab, (np.abs(v - 0.55) < 0.3) & (np.abs(u) < 0.7), lightness=0.3)
     hair = _near(lab, (v < -0.75) & (v > -1.3) & (np.abs(u) < 0.8), lightness=0.6)
-    alike = np.clip((1.6 * _UNLIKE - np.minimum(skin, hair)) / (0.6 * _UNLIKE), 0, 1)
+    beside = (np.abs(v) < 0.4) & (alpha > 0.9) & (face < 0.1)
+    strands = [_near(lab, beside & (np.abs(side * u - 1.4) < 0.35), lightness=0.6) for side in (-1, 1)]
+    shoulder = (np.abs(u) > 1.1) & (v > 1.2)
+    unlike = np.minimum.reduce([np.where(shoulder, np.inf, skin), hair, *strands])
+    alike = np.clip((1.6 * _UNLIKE - unlike) / (0.6 * _UNLIKE), 0, 1)
     below = (1 - face) * np.clip((v - 0.3) * 4, 0, 1)
     return np.asarray(1 - below * (1 - alike), np.float32)
 
@@ -97,6 +103,14 @@ def _near(lab: npt.NDArray[np.float64], where: npt.NDArray[np.bool_], *, lightne
     """Difference of every pixel from the typical colour of ``where``."""
     typical = np.median(lab[where], axis=0) if where.any() else np.full(3, np.inf)
     return np.asarray(np.linalg.norm((lab - typical) * [lightness, 1, 1], axis=-1), np.float32)
+
+
+def _reached(marks: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
+    """Where in ``marks`` (H, W; -1 is out of bounds) a walk ends at a mark. An island of one pixel counts as
+    out of bounds too: scikit-image shifts the whole graph by it."""
+    islands: npt.NDArray[np.int_] = np.asarray(label(marks >= 0, connectivity=1))  # type: ignore[no-untyped-call]
+    large = np.bincount(islands.ravel())[islands] > 1
+    return np.asarray(np.isin(islands, islands[marks > 0]) & (marks >= 0) & large)
 
 
 def _spread(mask: Map, person: npt.NDArray[np.bool_]) -> Map:

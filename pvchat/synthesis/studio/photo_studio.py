@@ -27,6 +27,7 @@ from pvchat.synthesis.wardrobe import COLOURS, Clothes, Opening
 
 VERSION = "1"
 _KEPT = 32  # prepared photos: scenes are matched and shot with each of their cast in turn
+_ENLARGED = 1.3  # most that the least sharp of a cast is enlarged, where a smaller head is in the deck
 _SHADOW = 0.28  # of the person on the place behind
 
 
@@ -96,13 +97,16 @@ class PhotoStudio(Studio[Actor, Scene]):
         for portrait in (p.portrait for p in everybody):
             if portrait.tight:
                 opening = (opening or Opening()).within(opening_of(portrait))
+        detail = min(p.head.unit for p in everybody)
         wanted = framings(scene.seed)
+        sharp = [f for f in wanted if f.unit * self._size_px <= _ENLARGED * detail]
+        wanted = sharp or [min(wanted, key=lambda f: f.unit)]
         fitting = (f for f in wanted if opening is None and all(p.fills(f, SLACK) for p in everybody))
         framing = next(fitting, None)
         treatment = Treatment(
             framing=framing or wanted[0],
             own_clothes=framing is not None,
-            detail=min(p.head.unit for p in everybody),
+            detail=detail,
             grey=any(p.portrait.grey for p in everybody),
             opening=opening,
         )

@@ -93,7 +93,7 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     shown = face_mask(subject.face.rest, (padded.shape[0], padded.shape[1]))
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     inner = (margin, margin, margin + size[0], margin + size[1])
-    bare = (1 - clothes) * bare_mask(padded, head, shown)
+    bare = (1 - clothes) * bare_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     return Prepared(subject, portrait, head, clothes, bare, inner)
 
 

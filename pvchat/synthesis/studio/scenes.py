@@ -15,6 +15,7 @@ HEAD = 3.4
 """Height of a head, crown to chin, in head units (eyes to mouth)."""
 HEIGHTS = (0.25, 0.5)
 """Least and largest height of a head in the frame."""
+_CROWN = 2.45  # head units above the eyes that much hair takes
 _ACROSS = {"left": 0.35, "middle": 0.5, "right": 0.65}
 
 
@@ -71,6 +72,6 @@ def framings(seed: int) -> list[Framing]:
     for i in rng.permutation(len(ways)):
         height, side = ways[i]
         unit = height / HEAD
-        x, y = rng.uniform(-0.03, 0.03), rng.uniform(max(0.3, 0.06 + 2.1 * unit), 0.43)
+        x, y = rng.uniform(-0.03, 0.03), rng.uniform(max(0.3, 0.06 + _CROWN * unit), 0.43)
         chosen.append(Framing(_ACROSS[side] + float(x), float(y), unit))
     return chosen

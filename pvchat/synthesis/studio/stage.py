@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pvchat.synthesis.brush import Colour
 from pvchat.synthesis.light import Light
@@ -34,21 +34,30 @@ class Stage:
         throat, body = pen.like(), pen.like()
         neck(throat, skin)
         garment(body, clothes)
-        self._behind, self._before = [light.on(throat.pixels())], [light.on(body.pixels())]
+        white = light.white()
+        self._behind, self._before = [light.on(throat.pixels())], [white.on(body.pixels())]
         if opening is not None:
             pen = Pen(self.width_px, self._origin, self._unit)
             back, front = pen.like(), pen.like()
             hood(back, front, clothes, opening)
-            self._hood = [light.on(p.pixels()) for p in (back, front)]
+            self._hood = [white.on(p.pixels()) for p in (back, front)]
 
     def person(self, photo: Pixels, head: HeadFrame, roll: float) -> Image.Image:
         """The person (RGBA) whose ``photo`` (H, W, 4) has its ``head`` there, leaning by ``roll`` degrees."""
         canvas = Image.new("RGBA", (self.width_px,) * 2)
         hoods = [self._leaning(layer, roll) for layer in self._hood]
         tucked = not hoods  # a neck is in its collar, a hood lies on it
-        for layer in [*self._behind, *([] if tucked else self._before), *hoods[:1]]:
+        behind = [self._leaning(layer, roll) for layer in self._behind]
+        for layer in [*behind, *([] if tucked else self._before), *hoods[:1]]:
             canvas.alpha_composite(layer)
-        canvas.alpha_composite(*self._placed(photo, head))
+        placed = Image.new("RGBA", canvas.size)
+        placed.paste(*self._placed(photo, head))
+        if self._before:  # what is drawn is drawn for a head that is upright
+            middle = self._origin
+            placed = placed.rotate(np.degrees(head.roll), Image.Resampling.BICUBIC, center=middle)
+        if hoods:
+            placed.putalpha(ImageChops.multiply(placed.getchannel("A"), hoods[0].getchannel("A")))
+        canvas.alpha_composite(placed)
         for layer in [*(self._before if tucked else []), *hoods[1:]]:
             canvas.alpha_composite(layer)
         return canvas

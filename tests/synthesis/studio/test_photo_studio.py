@@ -93,6 +93,14 @@ def test_all_of_a_cast_are_treated_alike(studio: PhotoStudio, whole: Actor, bust
     assert np.abs(frames[0][-25:] - frames[1][-25:]).max() < 30  # the same clothes at the same place
 
 
+def test_a_small_source_is_shown_small(studio: PhotoStudio, whole: Actor) -> None:
+    small = Actor("cat", "small", np.ascontiguousarray(whole.photo[::2, ::2]))
+    for seed in range(6):
+        scene = studio.match(replace(SCENE, seed=seed), [whole, small])
+        assert scene.treatment is not None
+        assert scene.treatment.framing.unit * 160 <= 1.3 * scene.treatment.detail + 1e-6
+
+
 def test_what_cannot_be_shot_is_refused(studio: PhotoStudio, whole: Actor) -> None:
     blank = Actor("nobody", "blank", np.full((160, 160, 3), 128, np.uint8))
     with pytest.raises(UserError, match="must show a face: none was found in blank"):
