@@ -65,7 +65,6 @@ def synthesize(
 ) -> Path:
     """Make the corpus of ``subjects`` in ``out`` and return its manifest; clips that are there are kept.
     Raises UserError for a request that cannot be met."""
-    recipe.others.check()
     files = {s.name: reference_files(s.reference) for s in subjects}
     request = _request(subjects, files, config, seed, allow, places)
     with corpus_folder(out, request, config), writing(out):
@@ -73,6 +72,7 @@ def synthesize(
             numbers = json.loads((out / STATISTICS).read_text(encoding="utf-8"))
             print(f"{out} is complete: {numbers['clips']} clips, {numbers['questions']} questions.")
             return out / MANIFEST
+        recipe.check()
         corpus = Corpus(tuple(s.name for s in subjects))
         faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
