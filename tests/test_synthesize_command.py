@@ -195,7 +195,7 @@ def test_a_studio_must_be_one(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("train: 2, test: 1", "train: -2, test: 1", "train must be >= 0: got -2"),
-        ("train: 2, test: 1", "train: 0", "films something: none of its parts has scenes"),
+        ("{train: 2, test: 1}", "{}\nreferences: none", "a corpus needs clips: no part has scenes"),
         ("train: 2, test: 1", "trian: 2", "trian"),
         ("pasted_studio.PastedStudio", "pasted_studio.Nothing", "Nothing"),
         ("PastedStudio}", "PastedStudio, init_args: {wait: 1}}", "wait"),

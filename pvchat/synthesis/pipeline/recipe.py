@@ -89,8 +89,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _at_least(1, faces=self.faces, frames=self.frames)
-        if not any(vars(part.scenes)[split] for part in self.parts for split in SPLITS):
-            raise UserError("a recipe films something: none of its parts has scenes. Add parts, or scenes.")
+        films = any(vars(part.scenes)[split] for part in self.parts for split in SPLITS)
+        if not films and self.references == "none":
+            raise UserError("a corpus needs clips: no part has scenes, references are none. Add scenes.")
         names = [part.name for part in self.parts]
         if len(set(names)) < len(names):
             raise UserError(
