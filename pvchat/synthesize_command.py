@@ -2,12 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvchat.errors import UserError
+from pvchat.interruption import Interruption
 from pvchat.subjects import check_name
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 
@@ -38,7 +41,12 @@ class AboutSubject(argparse.Action):
 
 
 def main(options: argparse.Namespace) -> None:
-    """Check the request, make the corpus and say what is in it. Raises UserError."""
+    """Check the request, make the corpus and say what is in it. Raises UserError, and Interruption."""
+    with _resumable():
+        _main(options)
+
+
+def _main(options: argparse.Namespace) -> None:
     if not options.print_config:
         check_request(options)
     recipe, config = load_recipe(options.config, _overrides(options))
@@ -70,6 +78,16 @@ def main(options: argparse.Namespace) -> None:
     print(f"\nCorpus: {manifest}\nLook at it: {manifest.parent / 'contact_sheet.html'}")
 
 
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Whoever ends the command is told that nothing is lost."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interruption) as end:
+        number = end.status - 128 if isinstance(end, Interruption) else signal.SIGINT
+        raise Interruption(number, "interrupted. The same command goes on where it was.") from end
+
+
 def check_request(options: argparse.Namespace) -> None:
     """Raises UserError for names, files and folders that cannot be."""
     subjects: Sequence[SubjectRequest] = options.subjects or []
@@ -78,10 +96,11 @@ def check_request(options: argparse.Namespace) -> None:
     names = [s.name for s in subjects]
     for name in names:
         check_name(name)
-    if twice := sorted({n for n in names if names.count(n) > 1}):
+    folded = [n.casefold() for n in names]
+    if twice := next((n for n in names if folded.count(n.casefold()) > 1), None):
         raise UserError(
-            f"each subject is given once, with all references: {twice[0]!r} is given {names.count(twice[0])} "
-            "times. Put all files behind one --reference."
+            f"each subject is given once, with all references: {twice!r} is given "
+            f"{folded.count(twice.casefold())} times. Put all files behind one --reference."
         )
     for subject in subjects:
         if not subject.reference:
@@ -119,10 +138,10 @@ def load_recipe(configs: Sequence[str], overrides: Sequence[str]) -> "tuple[Reci
         parsed = parser.parse_args([*(f"--config={f}" for f in files), *overrides])
         text = parser.dump(parsed, skip_none=False)
         built = parser.instantiate(parsed)
-    except UserError:
-        raise
     except Exception as error:  # what jsonargparse raises depends on where it notices
-        cause = error.__cause__ if isinstance(error.__cause__, UserError) else None
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__ or cause.__context__
         raise cause or UserError(f"the recipe is not valid: {' '.join(str(error).split())}") from error
     values = {k: v for k, v in vars(built).items() if k != "config"}
     return Recipe(**values), text

@@ -80,6 +80,7 @@ PROJECT_WIDE = {
     "resume",
     "section4",
     "sweeps",
+    "synthesize_killed",
 }
 
 

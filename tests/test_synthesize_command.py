@@ -1,3 +1,4 @@
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -86,6 +87,10 @@ def test_a_corpus_from_the_command_line(
         (
             ["--subject", "a", "--reference", "PHOTO", "--subject", "a", "--reference", "PHOTO"],
             "'a' is given 2 times",
+        ),
+        (
+            ["--subject", "Ann", "--reference", "PHOTO", "--subject", "ann", "--reference", "PHOTO"],
+            "'Ann' is given 2 times",
         ),
         (["--subject", "tom", "--reference", "PHOTO", "--gallery", "none"], "--gallery is a folder: none is"),
         (["--subject", "tom", "--reference", "PHOTO", "--places", "none"], "--places is a folder: none is"),
@@ -184,3 +189,54 @@ def test_a_studio_must_be_one(tmp_path: Path) -> None:
     path.write_text(PASTED.replace("{class_path: pasted_studio.PastedStudio}", "nothing"))
     with pytest.raises(UserError, match=r"the recipe is not valid.*studio"):
         load_recipe([str(path)], [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("train: 2, test: 1", "train: -2, test: 1", "train must be >= 0: got -2"),
+        ("{train: 2, test: 1}", "{}\nreferences: none", "a corpus needs clips: no part has scenes"),
+        ("train: 2, test: 1", "trian: 2", "trian"),
+        ("pasted_studio.PastedStudio", "pasted_studio.Nothing", "Nothing"),
+        ("PastedStudio}", "PastedStudio, init_args: {wait: 1}}", "wait"),
+        ("    scenes", "    strangers: -1\n    scenes", "strangers must be >= 0: got -1"),
+        ("    scenes", "    name: ../x\n    scenes", r"'\.\./x' holds more than letters"),
+        ("num_frames: 1", "num_frames: 0", "num_frames must be >= 1: got 0"),
+        ("num_frames: 1", "far: 7", r"gate\.far is a share between 0 and 1: got 7"),
+        ("gate:", "faces: 0\ngate:", "faces must be >= 1: got 0"),
+        ("gate:", "faces: many\ngate:", "faces.*many"),
+        ("gate:", "questions: {existence: -1}\ngate:", "counts >= 0"),
+        ("others:", "  - studio: {class_path: pasted_studio.PastedStudio}\n    scenes: {}\nothers:", "own"),
+        ("others: {class_path: pasted_studio.Admirals}", "", "others"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe(old: str, new: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(PASTED.replace(old, new))
+    with pytest.raises(UserError, match=message):
+        load_recipe([str(path)], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "place"),
+    [
+        (signal.SIGINT, "pvchat.synthesis.pipeline.synthesize.find_faces"),
+        (signal.SIGTERM, "pasted_studio.Others"),
+        (signal.SIGINT, "pasted_studio.pasted"),
+        (signal.SIGTERM, "pvchat.synthesis.pipeline.synthesize.finish"),
+    ],
+)
+def test_who_ends_it_hears_how_it_goes_on(
+    number: int,
+    place: str,
+    photo: Path,
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["synthesize", "--subject", "eileen", "--reference", str(photo), "-c", config, "--out"]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, lambda *_, **__: signal.raise_signal(number))
+        assert main([*command, str(tmp_path / "corpus")]) == 128 + number
+    assert capsys.readouterr().err.endswith("interrupted. The same command goes on where it was.\n")

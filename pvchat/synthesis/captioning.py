@@ -39,6 +39,10 @@ class EndpointCaptioner:
         settings = [_VERSION, _PROMPT, endpoint.model, endpoint.temperature, num_frames, max_px]
         self.adapter = Adapter("endpoint", endpoint.model, licence, commercial, _digest(settings))
 
+    def check(self) -> None:
+        """Raises UserError where nobody answers at the endpoint."""
+        self.endpoint.check()
+
     def caption(self, frames: Frames, question: str) -> str:
         """``frames`` (T, H, W, 3) uint8 RGB. Raises UserError when no answer can be had."""
         shown = _spread(frames, self.num_frames)
@@ -78,6 +82,10 @@ class LocalCaptioner:
             digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         version = self._model.config.model_type
         return Adapter("transformers", version, self._licence, self._commercial, digest.hexdigest())
+
+    def check(self) -> None:
+        """Raises UserError for a checkpoint that is not there."""
+        _ = self._processor
 
     @torch.inference_mode()
     def caption(self, frames: Frames, question: str) -> str:

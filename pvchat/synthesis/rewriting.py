@@ -61,6 +61,11 @@ class EndpointRewriter:
         digest = hashlib.sha256(f"{_VERSION} {_PROMPT} {endpoint.model} {endpoint.temperature}".encode())
         self.adapter = Adapter("endpoint", endpoint.model, licence, commercial, digest.hexdigest())
 
+    def check(self) -> None:
+        """Raises UserError where nobody answers at the endpoint and there is no fallback."""
+        if self.fallback is None:
+            self.endpoint.check()
+
     def rewrite(self, question: str, answer: str, *, subject: str) -> str:
         """Raises UserError when there is no usable version and no fallback."""
         known, name = {subject, *mentions(question), *mentions(answer)}, mention(subject)

@@ -37,7 +37,7 @@ def corpus_folder(out: Path, request: Mapping[str, Any], config: str) -> Iterato
             _check(out, request)
             try:
                 for left in out.rglob(".*.tmp"):  # of a run that was killed
-                    left.unlink()
+                    left.unlink(missing_ok=True)
                 free_mb = shutil.disk_usage(out).free // 1_000_000
                 if free_mb < NEEDED_MB:
                     raise UserError(

@@ -1,8 +1,11 @@
-"""What ``pvchat synthesize`` makes, as a config: kinds of clips, other people, questions."""
+"""What ``pvchat synthesize`` makes, as a config: kinds of clips, other people, questions. Values that cannot
+be raise UserError when the recipe is read."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pvchat.errors import UserError
 from pvchat.synthesis.pipeline.others import OtherPeople
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, Studio
 from pvchat.synthesis.questions import QuestionPlan
@@ -17,6 +20,9 @@ class Scenes:
     validation: int = 0
     test: int = 0
 
+    def __post_init__(self) -> None:
+        _at_least(0, train=self.train, validation=self.validation, test=self.test)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -30,6 +36,14 @@ class Part:
     strangers: int = 1
     lookalikes: int = 0
     open_questions: bool = True
+
+    def __post_init__(self) -> None:
+        _at_least(0, strangers=self.strangers, lookalikes=self.lookalikes)
+        if not re.fullmatch(r"[\w-]*", self.name):
+            raise UserError(
+                f"the name of a part begins names of files: {self.name!r} holds more than letters, digits, "
+                "- and _. Choose another."
+            )
 
     def sizes(self, casts: dict[Any, Cast[Any]]) -> dict[Any, SplitSize]:
         """By split. Only those who are there can be filmed."""
@@ -50,6 +64,11 @@ class GateSettings:
     far: float = 0.01
     num_frames: int = 3
 
+    def __post_init__(self) -> None:
+        _at_least(1, num_frames=self.num_frames)
+        if not 0 < self.far < 1:
+            raise UserError(f"gate.far is a share between 0 and 1: got {self.far:g}. The default is 0.01.")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -68,8 +87,32 @@ class Recipe:
     captioner: VideoCaptioner | None = None
     rewriter: AnswerRewriter | None = None
 
+    def __post_init__(self) -> None:
+        _at_least(1, faces=self.faces, frames=self.frames)
+        films = any(vars(part.scenes)[split] for part in self.parts for split in SPLITS)
+        if not films and self.references == "none":
+            raise UserError("a corpus needs clips: no part has scenes, references are none. Add scenes.")
+        names = [part.name for part in self.parts]
+        if len(set(names)) < len(names):
+            raise UserError(
+                f"the names of parts tell their clips apart: got {names}. Give each part a name of its own."
+            )
+
     @property
     def adapters(self) -> list[Adapter]:
         """All that takes part, for its licences."""
         used = [part.studio.adapter for part in self.parts] + list(self.others.adapters)
         return used + [role.adapter for role in (self.captioner, self.rewriter) if role is not None]
+
+    def check(self) -> None:
+        """Raises UserError for what can be known to be wrong before anything long starts: others who are not
+        there, endpoints that do not answer. Roles may have a ``check`` of their own."""
+        for role in (self.others, self.captioner, self.rewriter, *(part.studio for part in self.parts)):
+            if (check := getattr(role, "check", None)) is not None:
+                check()
+
+
+def _at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise UserError(f"{name} must be >= {least}: got {value}. Change it in the recipe.")

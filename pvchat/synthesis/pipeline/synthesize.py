@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from pvchat import __version__
 from pvchat.datamodules.manifest import Record, Split
 from pvchat.datamodules.video import clip_times, content_hash, decode, is_photo
 from pvchat.errors import UserError, writing
-from pvchat.faces import FaceAnalyzer
+from pvchat.faces import SAME_PERSON, FaceAnalyzer
 from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.attributes import Attributes, read_attributes
 from pvchat.synthesis.executors import LocalExecutor
 from pvchat.synthesis.gate import IdentityGate, calibrate
-from pvchat.synthesis.likeness import Look
+from pvchat.synthesis.likeness import Look, distance
 from pvchat.synthesis.pipeline.casts import SHARES, casts_of, split_own, split_people
 from pvchat.synthesis.pipeline.filming import Camera, film
 from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
@@ -66,18 +67,19 @@ def synthesize(
 ) -> Path:
     """Make the corpus of ``subjects`` in ``out`` and return its manifest; clips that are there are kept.
     Raises UserError for a request that cannot be met."""
-    recipe.others.check()
-    files = {s.name: reference_files(s.reference) for s in subjects}
+    files = {s.name: _each_once(reference_files(s.reference)) for s in subjects}
     request = _request(subjects, files, config, seed, allow, places)
     with corpus_folder(out, request, config), writing(out):
         if (out / MANIFEST).is_file() and (out / STATISTICS).is_file():
             numbers = json.loads((out / STATISTICS).read_text(encoding="utf-8"))
             print(f"{out} is complete: {numbers['clips']} clips, {numbers['questions']} questions.")
             return out / MANIFEST
+        recipe.check()
         corpus = Corpus(tuple(s.name for s in subjects))
         faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
         known = [_known(s, files[s.name], faces, mesh, recipe, out, corpus) for s in subjects]
+        _check_apart(known)
         _stage(1, "who the subjects must not be mistaken for")
         own = [actor for k in known for actor in _actors(k)]
         others = recipe.others.find(own, [v for k in known for v in k.looks], seed=seed)
@@ -134,6 +136,22 @@ def _known(
     corpus.notes += found.notes
     print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} not", flush=True)
     return _Known(subject, files, found)
+
+
+def _each_once(files: Sequence[Path]) -> list[Path]:
+    """``files`` without copies: one would be trained on and the other tested."""
+    return list({content_hash(file): file for file in reversed(files)}.values())[::-1]
+
+
+def _check_apart(known: Sequence[_Known]) -> None:
+    """Raises UserError where two subjects are one person."""
+    for one, two in combinations(known, 2):
+        if (away := distance(one.looks, two.looks)) < SAME_PERSON:
+            raise UserError(
+                f"subjects are different people: {one.request.name!r} and {two.request.name!r} look the same "
+                f"(distance {away:.2f}, two people are above {SAME_PERSON:g}). Say who is meant with --face "
+                "or --like, or give one subject all files."
+            )
 
 
 def _actors(known: _Known) -> list[Actor]:

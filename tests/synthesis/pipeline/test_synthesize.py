@@ -14,6 +14,7 @@ from pvchat.synthesis.pipeline.recipe import GateSettings, Part, Recipe, Scenes
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.synthesize import synthesize
 from pvchat.synthesis.questions import QuestionPlan
+from pvchat.synthesis.roles import Frames
 from pvchat.synthesis.splits import find_leaks
 from pvchat.synthesis.writing import write_video
 
@@ -126,9 +127,54 @@ def test_one_photo_makes_no_test_unless_allowed(photos: Path, tmp_path: Path) ->
 
 
 def test_two_subjects_of_one_photo_are_both_there(photos: Path, tmp_path: Path) -> None:
-    same = str(photos / "first.png")
-    requests = [SubjectRequest("eileen", [same]), SubjectRequest("twin", [same])]
+    (grace,), _ = Admirals().find([], [], seed=0).strangers
+    pair = [Image.open(photos / "first.png"), Image.fromarray(grace.photo).resize((240, 240))]
+    both = photos / "both.png"
+    Image.fromarray(np.hstack([np.asarray(photo) for photo in pair])).save(both)
+    requests = [SubjectRequest("eileen", [str(both)], face=1), SubjectRequest("grace", [str(both)], face=2)]
     plain = recipe(parts=[Part(PastedStudio(), Scenes(), strangers=0)])
     synthesize(requests, plain, out=tmp_path / "corpus")
     (record,) = read_manifest(tmp_path / "corpus" / "manifest.jsonl")
-    assert record.presence == {"eileen": True, "twin": True}
+    assert record.presence == {"eileen": True, "grace": True}
+
+
+def test_a_copy_of_a_photo_is_no_second_photo(photos: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.png"
+    copy.write_bytes((photos / "first.png").read_bytes())
+    request = SubjectRequest("eileen", [str(photos / "first.png"), str(copy)])
+    records = read_manifest(synthesize([request], recipe(), out=tmp_path / "corpus"))
+    assert {r.source_id for r in records if r.presence["eileen"] and r.origin == "warp"} == {"first.png"}
+    assert {r.split for r in records} == {"reference", "train", "validation"}
+
+
+def test_one_person_under_two_names_is_refused_before_filming(photos: Path, tmp_path: Path) -> None:
+    requests = [SubjectRequest("ann", [str(photos / "first.png")])]
+    requests += [SubjectRequest("bob", [str(photos / "second.png")])]
+    with pytest.raises(UserError, match=r"'ann' and 'bob' look the same \(distance 0\.\d\d"):
+        synthesize(requests, recipe(), out=tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
+class Absent:
+    """A captioner that cannot be reached."""
+
+    adapter = PastedStudio().adapter
+
+    def check(self) -> None:
+        raise UserError("nobody answers")
+
+    def caption(self, frames: Frames, question: str) -> str:
+        raise AssertionError
+
+
+def test_who_cannot_be_reached_is_said_first(
+    photos: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = SubjectRequest("eileen", [str(photos / "first.png")])
+    with pytest.raises(UserError, match="nobody answers"):
+        synthesize([request], recipe(captioner=Absent()), out=tmp_path / "corpus")
+    assert "[1/4]" not in capsys.readouterr().out
+    request = SubjectRequest(
+        "eileen", [str(photos / "first.png"), str(photos / "second.png")], consent="public"
+    )
+    synthesize([request], recipe(captioner=Absent()), out=corpus, config="pasted")  # nothing is left to ask
