@@ -33,7 +33,9 @@ def write_overview(
     ]
     numbers = _statistics(records, histories, failed) | {"scenes_lost": scenes_lost, "notes": list(notes)}
     remarks = {
-        clip: ", ".join(f"face {s.distance:.2f} from {n}'s" for n, s in h.scores.items() if s.distance is not None)
+        clip: ", ".join(
+            f"face {s.distance:.2f} from {n}'s" for n, s in h.scores.items() if s.distance is not None
+        )
         for clip, h in histories.items()
     }
     unused = [
