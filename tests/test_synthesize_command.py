@@ -48,6 +48,7 @@ def paper(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         (tmp_path / "weights" / name / "model_index.json").write_text("{}")
     monkeypatch.setenv("PVCHAT_GENERATORS", str(tmp_path / "weights"))
     monkeypatch.setenv("PVCHAT_GALLERY", str(photo.parent))
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     return "synthesis/paper.yaml"
 

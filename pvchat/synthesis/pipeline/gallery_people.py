@@ -1,6 +1,7 @@
 """Other people out of the user's gallery: who looks like a subject, anybody, and never a subject."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +45,28 @@ class GalleryPeople:
         self.retriever = GalleryRetriever(
             gallery=self.gallery, embedder=FaceEmbedder(faces=self.faces), store=store
         )
-        self.by_clip = None
-        if clip is not None:
-            embedder = CLIPEmbedder(faces=self.faces, pretrained=clip)
-            self.by_clip = GalleryRetriever(gallery=self.gallery, embedder=embedder, store=store)
+        self.clip = None if clip is None else CLIPEmbedder(faces=self.faces, pretrained=clip)
+        self.place = store
+
+    @cached_property
+    def by_clip(self) -> GalleryRetriever | None:
+        """Chooses look-alikes; loads the weights of CLIP."""
+        if self.clip is None:
+            return None
+        assert self.gallery is not None
+        return GalleryRetriever(gallery=self.gallery, embedder=self.clip, store=self.place)
 
     @property
     def adapters(self) -> tuple[Adapter, ...]:
-        return tuple(r.adapter for r in (self.retriever, self.by_clip) if r is not None)
+        faces = self.retriever.adapter
+        if self.clip is None:
+            return (faces,)
+        name = f"open_clip {self.clip.name} {self.clip.pretrained}"
+        return faces, Adapter("gallery by CLIP", faces.version, self.clip.licence, faces.commercial, name)
 
     def check(self) -> None:
         assert self.gallery is not None
+        assert self.by_clip is None or self.clip is not None  # its weights are there
         if isinstance(self.gallery, FolderGallery) and next(self.gallery.pictures(), None) is None:
             kinds = ", ".join(sorted(MEDIA))
             raise UserError(
