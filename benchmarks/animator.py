@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     animator = WarpAnimator()
     print(_speed(animator, options.repeats, options.frames), "", sep="\n")
-    print(_likeness(animator, _people(animator.faces)))
+    print(_likeness(animator, people(animator.faces)))
 
 
 def _speed(animator: WarpAnimator, repeats: int, count: int) -> str:
@@ -72,7 +72,7 @@ def _speed(animator: WarpAnimator, repeats: int, count: int) -> str:
     return render_table(["astronaut, 512 px", "median (least to most)"], rows, style="markdown")
 
 
-def _people(faces: FaceAnalyzer) -> dict[str, tuple[Frames, Vector]]:
+def people(faces: FaceAnalyzer) -> dict[str, tuple[Frames, Vector]]:
     """Photo and embedding of everybody with one clear face."""
     files = sorted((media() / "talking").glob("*.mp4"))
     files += [sorted(d.iterdir())[0] for d in sorted((media() / "photos").iterdir()) if d.is_dir()]

@@ -1,10 +1,11 @@
 """A photo made ready for the studio: small, with a margin, taken apart, measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from pvchat.synthesis.animation.animator import MIN_FACE_PX, Subject, WarpAnimator
@@ -91,10 +92,20 @@ def prepare(actor: Actor, animator: WarpAnimator, *, unit_px: float) -> Prepared
     ) + margin
     subject, head = animator.prepare(padded), HeadFrame(marks)
     shown = face_mask(subject.face.rest, (padded.shape[0], padded.shape[1]))
+    subject = _with_face(subject, shown)
     clothes = clothes_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     inner = (margin, margin, margin + size[0], margin + size[1])
     bare = (1 - clothes) * bare_mask(padded, subject.layers.alpha[0].numpy(), head, shown)
     return Prepared(subject, portrait, head, clothes, bare, inner)
+
+
+def _with_face(subject: Subject, face: Map) -> Subject:
+    """``subject`` with its ``face`` (H, W), whatever the matte thought: of a close-up it may see nothing."""
+    cover = torch.from_numpy(face)[None]
+    photo = torch.from_numpy(subject.photo).permute(2, 0, 1) / 255
+    foreground = subject.layers.foreground * (1 - cover) + photo * cover
+    layers = replace(subject.layers, foreground=foreground, alpha=torch.maximum(subject.layers.alpha, cover))
+    return replace(subject, layers=layers)
 
 
 def without_bars(photo: Pixels) -> Pixels:
