@@ -171,13 +171,13 @@ def _executor(options: argparse.Namespace) -> "Executor":
 
 
 def _overrides(options: argparse.Namespace) -> list[str]:
-    more = list(options.more)
-    if options.gallery:
-        more += [
-            "--others=pvchat.synthesis.pipeline.gallery_people.GalleryPeople",
-            f"--others.init_args.folder={Path(options.gallery).absolute()}",
-        ]
-    return more
+    if not options.gallery:
+        return list(options.more)
+    return [  # first the class, so that more can be said about it
+        "--others=pvchat.synthesis.pipeline.gallery_people.GalleryPeople",
+        f"--others.init_args.folder={Path(options.gallery).absolute()}",
+        *options.more,
+    ]
 
 
 def _in_places(recipe: "Recipe", folder: str) -> "Recipe":

@@ -241,3 +241,14 @@ def test_who_ends_it_hears_how_it_goes_on(
         patch.setattr(place, lambda *_, **__: signal.raise_signal(number))
         assert main([*command, str(tmp_path / "corpus")]) == 128 + number
     assert capsys.readouterr().err.endswith("interrupted. The same command goes on where it was.\n")
+
+
+def test_more_can_be_said_about_a_gallery(
+    photo: Path, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = ["--subject", "tom", "--reference", str(photo), "--out", str(tmp_path / "corpus"), "-c", config]
+    own = ["--gallery", str(photo.parent), "--others.init_args.lookalikes", "3", "--print-config"]
+    assert main(["synthesize", *request, *own]) == 0
+    shown = capsys.readouterr().out
+    assert "lookalikes: 3" in shown
+    assert f"folder: {photo.parent}" in shown

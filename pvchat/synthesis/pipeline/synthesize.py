@@ -174,8 +174,9 @@ def _casts(
             own["test"] = own["train"]
         elif "test" not in own and "test" in used:
             corpus.notes.append(
-                f"{k.request.name} is known from one moment only, so there are no test clips: a test needs "
-                "pictures that training has not seen. Give more photos, or --allow source."
+                f"{k.request.name} has good faces in one part of the reference only, so there are no test "
+                "clips: a test needs pictures that training has not seen. Give more photos, or --allow "
+                "source."
             )
         subjects[k.request.name] = own
     return casts_of(subjects, _flat(others.strangers, used), _flat(others.lookalikes, used))
