@@ -18,6 +18,7 @@ Frame = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float32]
 EMBEDDING_WIDTH = 128
 HEAD = 2.0  # head over face box: hair and ears are the person, too, not a leak of the data
+GREY = 128
 DOUBTFUL = 0.7  # the control paints over doubtful faces too: a missed one would leak the answer
 SAME_PERSON = 0.55
 """L2 distance of two embeddings under which they are taken for one person (.6 is usual and too lax)."""
@@ -139,15 +140,15 @@ class FaceAnalyzer:
 
 def blank(frame: Frame, faces: Sequence[Face], *, enlarge: float = 1.25) -> Frame:
     """``frame`` with each face box, ``enlarge`` times as wide and high, filled with the mean colour of a
-    ring around it; every pixel outside these boxes is left as it is."""
+    ring around it, or grey where there is none; every pixel outside these boxes is left as it is."""
     out = frame.copy()
     for face in faces:
         inner, outer = _scaled(face.box, enlarge, frame), _scaled(face.box, enlarge * 1.5, frame)
         ring = np.zeros(frame.shape[:2], dtype=bool)
         ring[outer] = True
         ring[inner] = False
-        surroundings = frame[ring] if ring.any() else frame.reshape(-1, 3)
-        out[inner] = np.round(surroundings.mean(0)).astype(np.uint8)
+        # a head that fills the frame has no surroundings; the mean of the frame would keep the tone of its skin
+        out[inner] = np.round(frame[ring].mean(0)).astype(np.uint8) if ring.any() else GREY
     return out
 
 

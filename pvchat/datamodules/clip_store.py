@@ -13,6 +13,8 @@ from pvchat.datamodules.decoding import Decoder, DecodeSettings
 from pvchat.datamodules.manifest import Record
 
 Variant = Literal["main", "face_blanked"]
+BLANKING = 2
+"""Raise it when heads are painted over in another way."""
 
 
 class ClipStore:
@@ -47,4 +49,5 @@ class ClipStore:
         return self.decoder.key(record)
 
     def _key(self, clip: str, variant: Variant) -> str:
-        return f"{clip} {variant} {self.extractor.fingerprint}"
+        name = f"{variant} {BLANKING}" if variant == "face_blanked" else variant
+        return f"{clip} {name} {self.extractor.fingerprint}"
