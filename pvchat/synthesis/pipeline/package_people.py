@@ -11,7 +11,7 @@ from pvchat.synthesis.roles import Adapter
 from pvchat.synthesis.studio.actors import Actor
 from pvchat.synthesis.studio.extras import face_of, package_actors, reshaped_actors
 
-VERSION = "1"
+VERSION = "2"
 
 
 class PackagePeople:

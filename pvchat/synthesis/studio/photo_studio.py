@@ -25,7 +25,7 @@ from pvchat.synthesis.studio.scenes import HEAD, HEIGHTS, Scene, Treatment, fram
 from pvchat.synthesis.studio.stage import Stage
 from pvchat.synthesis.wardrobe import COLOURS, Clothes, Opening
 
-VERSION = "1"
+VERSION = "2"
 _KEPT = 32  # prepared photos: scenes are matched and shot with each of their cast in turn
 _ENLARGED = 1.3  # most that the least sharp of a cast is enlarged, where a smaller head is in the deck
 _SHADOW = 0.28  # of the person on the place behind
