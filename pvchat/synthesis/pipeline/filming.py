@@ -87,7 +87,7 @@ class Camera(Generic[A, S]):
         scores, passed = {}, True
         for name, gate in self.gates.items():
             verdict = gate.judge(frames) if name == subject else gate.judge_negative(frames)
-            scores[name] = Score.of(verdict.distance, verdict.reason)
+            scores[name] = Score.of(verdict)
             passed = passed and verdict.passed
         return scores, passed
 

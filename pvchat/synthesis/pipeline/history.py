@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pvchat.synthesis.gate import Verdict
 from pvchat.synthesis.roles import Adapter
 from pvchat.synthesis.writing import whole
 
@@ -17,14 +18,17 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Score:
-    """How near the clip is to a subject (L2 of face embeddings, None without a face) and what follows."""
+    """How near the clip is to a subject (L2 of face embeddings, None without a face), whether that is as it
+    should be, and the gate's sentence."""
 
     distance: float | None
+    passed: bool
     reason: str
 
     @classmethod
-    def of(cls, distance: float, reason: str) -> "Score":
-        return cls(round(distance, 4) if math.isfinite(distance) else None, reason)
+    def of(cls, verdict: Verdict) -> "Score":
+        distance = round(verdict.distance, 4) if math.isfinite(verdict.distance) else None
+        return cls(distance, verdict.passed, verdict.reason)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class History:
     @property
     def reason(self) -> str:
         """Why it did not pass."""
-        return " ".join(f"{name}: {score.reason}" for name, score in self.scores.items())
+        return " ".join(f"{name}: {score.reason}" for name, score in self.scores.items() if not score.passed)
 
     def write(self, path: Path) -> None:
         with whole(path) as temporary:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pvchat.errors import UserError
 from pvchat.synthesis.pipeline.others import OtherPeople
+from pvchat.synthesis.pipeline.package_people import PackagePeople
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, Studio
 from pvchat.synthesis.questions import QuestionPlan
 from pvchat.synthesis.roles import Adapter, AnswerRewriter, VideoCaptioner
@@ -78,7 +79,7 @@ class Recipe:
     ``whole``. ``captioner`` answers questions about clips whose content nobody commanded."""
 
     parts: list[Part]
-    others: OtherPeople
+    others: OtherPeople = field(default_factory=PackagePeople)
     faces: int = 8
     frames: int = 64
     references: Literal["split", "whole", "none"] = "split"

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pvchat.synthesis.gate import Verdict
 from pvchat.synthesis.pipeline.history import History, Score, fingerprint, read_history
 from pvchat.synthesis.roles import Adapter
 
@@ -17,7 +18,11 @@ HISTORY = History(
     "nod",
     ("photo",),
     False,
-    {"tom": Score.of(0.71234, "distance 0.71 is not below 0.55."), "ann": Score.of(float("inf"), "no face.")},
+    {
+        "tom": Score.of(Verdict(False, 0.71234, 1.0, 1, "distance 0.71 is not below 0.55.")),
+        "ann": Score.of(Verdict(True, 0.9, 1.0, 1, "distance 0.90 is not below 0.55.")),
+        "ben": Score.of(Verdict(False, float("inf"), 0.0, 0, "no face.")),
+    },
 )
 
 
@@ -25,8 +30,8 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     HISTORY.write(tmp_path / "clip.json")
     assert read_history(tmp_path / "clip.json") == HISTORY
     assert HISTORY.scores["tom"].distance == 0.7123
-    assert HISTORY.scores["ann"].distance is None
-    assert HISTORY.reason == "tom: distance 0.71 is not below 0.55. ann: no face."
+    assert HISTORY.scores["ben"].distance is None
+    assert HISTORY.reason == "tom: distance 0.71 is not below 0.55. ben: no face."
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2}', '{"version": 1, "id": "a"}'])
