@@ -20,6 +20,7 @@ from pvchat.synthesis.traces import Caches, Trace, digests, embeddings, scrubbed
 from pvchat.synthesis.writing import whole
 
 MANIFEST, NOTE, STATISTICS = "manifest.jsonl", ".forgetting.json", "statistics.json"
+REQUEST = "request.json"  # what the corpus was made of; without its subject it is no longer that
 SHEETS = ("contact_sheet.html", "contact_sheet.png")
 _MADE_ON_THE_WAY = ("rejects", "work")  # nobody can tell who is shown there
 _FOLDERS = ("clips", "faces", "raw", *_MADE_ON_THE_WAY)
@@ -219,9 +220,9 @@ def _doomed(root: Path, note: _Note) -> Iterator[str]:
     yield from note.files
     yield from (old for old, _ in note.renamed)
     yield from (str(path.relative_to(root)) for path in root.rglob(".*.tmp"))  # of a writer that was killed
-    yield from (*SHEETS, STATISTICS, *_MADE_ON_THE_WAY)
+    yield from (*SHEETS, STATISTICS, REQUEST, *_MADE_ON_THE_WAY)
     if note.entire:
-        yield from _FOLDERS
+        yield from (*_FOLDERS, "config.yaml", ".lock")
     yield f"faces/{note.subject}"
 
 
