@@ -147,7 +147,7 @@ def blank(frame: Frame, faces: Sequence[Face], *, enlarge: float = 1.25) -> Fram
         ring = np.zeros(frame.shape[:2], dtype=bool)
         ring[outer] = True
         ring[inner] = False
-        # a head that fills the frame has no surroundings; the mean of the frame would keep the tone of its skin
+        # a head that fills the frame has no surroundings; the mean of the frame would keep the tone of skin
         out[inner] = np.round(frame[ring].mean(0)).astype(np.uint8) if ring.any() else GREY
     return out
 

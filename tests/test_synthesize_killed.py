@@ -50,7 +50,7 @@ def synthesize(folder: Path, out: Path, **environment: str) -> int:
         target=run, args=(request(folder, out), {FOLDER: str(out)} | environment, str(folder / "said.txt"))
     )
     process.start()
-    process.join(300)
+    process.join(600)
     assert process.exitcode is not None
     return process.exitcode
 
@@ -96,5 +96,5 @@ def test_killed_with_two_workers(folder: Path, undisturbed: tuple[dict[str, byte
     shown, _ = process.communicate(timeout=60)  # closed by the last of the workers
     assert process.returncode == -signal.SIGKILL, shown.decode()
     assert len(finished_clips(out)) < 11
-    subprocess.run(command, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=True, timeout=600, stdout=subprocess.DEVNULL)
     assert content(out) == undisturbed[0]

@@ -18,15 +18,21 @@ _ROOM = 0.25  # of a face's height that stays around it when somebody beside it 
 
 
 def spread(scores: Sequence[float], files: Sequence[str], times: Sequence[float], count: int) -> list[int]:
-    """Up to ``count`` indices, the best of every file before the second best of any; those of one file are
-    a second apart or more, up to half of an equal share of the time between its first and last."""
+    """Up to ``count`` indices, the best of every file before the second best of any, and of a file the best of
+    every third of its time before the second best of any; those of one file are a second apart or more, up
+    to half of an equal share of the time between its first and last."""
     reach: dict[str, list[float]] = {}
     for file, time in zip(files, times, strict=True):
         reach.setdefault(file, []).append(time)
     gap = {f: max(_LEAST_GAP_S, (max(t) - min(t)) / (2 * count)) for f, t in reach.items()}
+    thirds = [
+        (file, _third(time, min(reach[file]), max(reach[file])))
+        for file, time in zip(files, times, strict=True)
+    ]
     chosen: list[int] = []
     while len(chosen) < count:
         taken = Counter(files[j] for j in chosen)
+        parts = Counter(thirds[j] for j in chosen)
         free = [
             i
             for i in range(len(scores))
@@ -34,8 +40,12 @@ def spread(scores: Sequence[float], files: Sequence[str], times: Sequence[float]
         ]
         if not free:
             break
-        chosen.append(min(free, key=lambda i: (taken[files[i]], -scores[i])))
+        chosen.append(min(free, key=lambda i: (taken[files[i]], parts[thirds[i]], -scores[i])))
     return chosen
+
+
+def _third(time: float, first: float, last: float) -> int:
+    return min(2, int(3 * (time - first) / (last - first))) if last > first else 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ def test_neighbours_in_time_are_not_both_taken() -> None:
     assert len(spread([1.0, 0.9, 0.8], ["a"] * 3, [0, 0.4, 0.8], 3)) == 1
 
 
+def test_every_third_of_a_recording_has_a_turn() -> None:
+    times = [float(t) for t in range(30)]
+    scores = [1.0 if t < 10 else 0.1 for t in times]
+    assert sorted(int(times[i] // 10) for i in spread(scores, ["a"] * 30, times, 6)) == [0, 0, 1, 1, 2, 2]
+
+
 def test_every_file_has_a_turn() -> None:
     scores, files = [0.9, 0.8, 0.7, 0.3, 0.2], ["a", "a", "a", "b", "c"]
     assert spread(scores, files, [0, 5, 10, 0, 0], 4) == [0, 3, 4, 1]

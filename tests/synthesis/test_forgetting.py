@@ -43,6 +43,9 @@ def build(root: Path, subjects: tuple[str, ...] = ("tom", "ann")) -> Path:
         (root / name / "deep" / "x.mp4").write_bytes(b"x")
     for name in ("contact_sheet.html", "contact_sheet.png", "statistics.json"):
         (root / name).write_text("tom")
+    shown = next(r.path for r in read_manifest(manifest) if r.presence[subjects[0]])
+    files = [hashlib.sha256(shown.read_bytes()).hexdigest()]
+    (root / "request.json").write_text(json.dumps({"subjects": [{"name": subjects[0], "files": files}]}))
     (root / "notes of mine.pdf").write_text("keep")
     return root
 

@@ -79,13 +79,19 @@ class GalleryPeople:
         report = self.retriever.refresh()
         notes = [f"Gallery: {report}"] if report.broken else []
         near = self._nearest(own, references)
-        drawn = self.retriever.random(
-            references,
-            self.num_strangers,
-            seed=seed,
-            farther_than=OTHER_PERSON,
-            without=[n.key for n in near],
-        )
+        try:
+            drawn = self.retriever.random(
+                references,
+                self.num_strangers,
+                seed=seed,
+                farther_than=OTHER_PERSON,
+                without=[n.key for n in near],
+            )
+        except UserError:
+            if not near:
+                raise
+            half = len(near) // 2  # a small gallery: all of it looks most alike
+            near, drawn = near[:half], near[half:]
         people = [(n, self._actor(n.key)) for n in (*near, *drawn)]
         clear = [(n, actor) for n, actor in people if actor is not None]
         if len(clear) < len(people):

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from skimage.data import astronaut
 
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.errors import UserError
+from pvchat.synthesis.forgetting import forget
 from pvchat.synthesis.pipeline.recipe import GateSettings, Part, Recipe, Scenes
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.synthesize import synthesize
 from pvchat.synthesis.questions import QuestionPlan
 from pvchat.synthesis.roles import Frames
 from pvchat.synthesis.splits import find_leaks
+from pvchat.synthesis.traces import Caches
 from pvchat.synthesis.writing import write_video
 
 
@@ -152,6 +155,13 @@ def test_one_person_under_two_names_is_refused_before_filming(photos: Path, tmp_
     requests += [SubjectRequest("bob", [str(photos / "second.png")])]
     with pytest.raises(UserError, match=r"'ann' and 'bob' look the same \(distance 0\.\d\d"):
         synthesize(requests, recipe(), out=tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_corpus_can_be_forgotten(corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(corpus, tmp_path / "corpus")
+    done = forget("eileen", tmp_path / "corpus", caches=Caches(tmp_path / "cache"), entire=True)
+    assert done.left == []
     assert not (tmp_path / "corpus").exists()
 
 
