@@ -208,7 +208,6 @@ def test_a_studio_must_be_one(tmp_path: Path) -> None:
         ("gate:", "faces: many\ngate:", "faces.*many"),
         ("gate:", "questions: {existence: -1}\ngate:", "counts >= 0"),
         ("others:", "  - studio: {class_path: pasted_studio.PastedStudio}\n    scenes: {}\nothers:", "own"),
-        ("others: {class_path: pasted_studio.Admirals}", "", "others"),
     ],
 )
 def test_what_is_wrong_in_a_recipe(old: str, new: str, message: str, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ _ROOM = 0.25  # of a face's height that stays around it when somebody beside it 
 
 
 def spread(scores: Sequence[float], files: Sequence[str], times: Sequence[float], count: int) -> list[int]:
-    """Up to ``count`` indices, the best of every file before the second best of any, and of a file the best of
-    every third of its time before the second best of any; those of one file are a second apart or more, up
-    to half of an equal share of the time between its first and last."""
+    """Up to ``count`` indices, the best of every file before the second best of any, and so for the thirds of
+    the time of a file; those of one file are a second apart or more, up to half of an equal share of the
+    time between its first and last."""
     reach: dict[str, list[float]] = {}
     for file, time in zip(files, times, strict=True):
         reach.setdefault(file, []).append(time)
