@@ -61,9 +61,13 @@ class PastedStudio(Studio[Actor, Ground]):
 
 
 class Admirals:
-    """Grace Hopper, as two people, so that there is one for the training and one for the test."""
+    """Grace Hopper, as two people, so that there is one for the training and one for the test. ``originals``:
+    the latter's photo is at hand as it was taken."""
 
     adapters: tuple[Adapter, ...] = ()
+
+    def __init__(self, *, originals: bool = False) -> None:
+        self.originals = originals
 
     def check(self) -> None:
         pass
@@ -71,4 +75,5 @@ class Admirals:
     def find(self, own: Sequence[Actor], looks: Look, *, seed: int) -> Others:
         path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
         photo = np.asarray(Image.open(path).convert("RGB").crop((100, 30, 420, 350)))
-        return Others([[Actor("grace", "grace", photo)], [Actor("hopper", "hopper", photo[:, ::-1])]])
+        grace, hopper = Actor("grace", "grace", photo), Actor("hopper", "hopper", photo[:, ::-1])
+        return Others([[grace], [hopper]], originals={"hopper": path} if self.originals else {})

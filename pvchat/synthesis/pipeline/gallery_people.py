@@ -109,6 +109,7 @@ class GalleryPeople:
             strangers=[[actor] for n, actor in clear if n.key not in nearest],
             lookalikes=[[actor] for n, actor in clear if n.key in nearest],
             impostors=self.retriever.looks(IMPOSTORS, seed=seed),
+            originals=self._originals([actor for _, actor in clear]),
             notes=notes,
         )
 
@@ -120,6 +121,12 @@ class GalleryPeople:
         seen = [v for actor in own for v in self.by_clip.embedder.embed(actor.photo[None])[:1]]
         subject = self.retriever.near(references, SAME_PERSON)
         return self.by_clip.nearest(np.stack(seen), self.num_lookalikes, farther_than=0.0, without=subject)
+
+    def _originals(self, people: Sequence[Actor]) -> dict[str, Path]:
+        """Files as they are, where the gallery is a folder of such."""
+        if not isinstance(self.gallery, FolderGallery):
+            return {}
+        return {actor.person: self.gallery.root / actor.source_id for actor in people}
 
     def _actor(self, key: str) -> Actor | None:
         """The person of a picture, its largest face; None without a clear one."""

@@ -1,7 +1,8 @@
 """Where other people come from: the user's gallery, or faces out of packages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from pvchat.synthesis.likeness import Look
@@ -12,11 +13,12 @@ from pvchat.synthesis.studio.actors import Actor
 @dataclass(frozen=True)
 class Others:
     """People who are none of the subjects, each a list of actors: ``lookalikes`` the likest first.
-    ``impostors``: looks to calibrate the gate on."""
+    ``impostors``: looks to calibrate the gate on; ``originals``: person -> clip or photo as it was taken."""
 
     strangers: Sequence[Sequence[Actor]]
     lookalikes: Sequence[Sequence[Actor]] = ()
     impostors: Sequence[Look] = ()
+    originals: Mapping[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

@@ -9,7 +9,7 @@ from pvchat.synthesis.likeness import Look, distance
 from pvchat.synthesis.pipeline.others import Others
 from pvchat.synthesis.roles import Adapter
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.studio.extras import face_of, package_actors, reshaped_actors
+from pvchat.synthesis.studio.extras import face_of, package_actors, package_files, reshaped_actors
 
 VERSION = "2"
 
@@ -29,7 +29,7 @@ class PackagePeople:
 
     def find(self, own: Sequence[Actor], looks: Look, *, seed: int) -> Others:
         """See ``OtherPeople``."""
-        faces = FaceAnalyzer()
+        faces, originals = FaceAnalyzer(), package_files()
         made = reshaped_actors(own, faces=faces, seed=seed, count=self.count, progress=True)
         away = {a.source_id: distance(looks, _look(a, faces)) for a in (*package_actors(), *made)}
         real = [a for a in package_actors() if away[a.source_id] >= OTHER_PERSON]
@@ -38,6 +38,7 @@ class PackagePeople:
         return Others(
             strangers=[[a] for a in (*real, *made) if a not in near],
             lookalikes=[[a] for a in near],
+            originals={a.person: originals[a.person] for a in real},
             impostors=[_look(a, faces) for a in (*real, *made)],
             notes=[
                 f"Other people: {len(real)} real faces from packages and {len(made)} reshaped from these. "

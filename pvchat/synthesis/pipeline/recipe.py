@@ -76,13 +76,16 @@ class Recipe:
     """A corpus. ``faces``: best faces of each subject that are used, ``frames`` of a clip are searched for
     them. ``references``: recordings of the
     subjects are in the corpus themselves, ``split`` (the first half to train on, the last third to test) or
-    ``whole``. ``captioner`` answers questions about clips whose content nobody commanded."""
+    ``whole``; ``real_negatives``: as many clips or photos of others stand beside them as they were taken, or
+    all real footage would be the subject's. ``captioner`` answers questions about clips whose content nobody
+    commanded."""
 
     parts: list[Part]
     others: OtherPeople = field(default_factory=PackagePeople)
     faces: int = 8
     frames: int = 64
     references: Literal["split", "whole", "none"] = "split"
+    real_negatives: bool = True
     gate: GateSettings = field(default_factory=GateSettings)
     questions: QuestionPlan = field(default_factory=QuestionPlan)
     captioner: VideoCaptioner | None = None

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -85,8 +86,11 @@ def synthesize(
         others = recipe.others.find(own, [v for k in known for v in k.looks], seed=seed)
         corpus.notes += others.notes
         _stage(2, "each scene with the subjects and with others")
-        _film_parts(recipe, known, others, corpus, out, seed, executor or LocalExecutor(), faces, allow)
+        casts = _casts(known, others, recipe, allow, corpus)
+        _film_parts(recipe, known, others, casts, corpus, out, seed, executor or LocalExecutor(), faces)
         _add_references(recipe, known, corpus, out)
+        if recipe.real_negatives:
+            _add_real_negatives(others, casts, corpus, out)
         _stage(3, "questions, answers, leak check, contact sheet")
         manifest = finish(corpus, out, plan=recipe.questions, seed=seed, allow=allow)
         return manifest
@@ -198,14 +202,13 @@ def _film_parts(
     recipe: Recipe,
     known: Sequence[_Known],
     others: Others,
+    casts: dict[Split, Cast[Actor]],
     corpus: Corpus,
     out: Path,
     seed: int,
     executor: Executor,
     faces: FaceAnalyzer,
-    allow: Collection[Shared],
 ) -> None:
-    casts = _casts(known, others, recipe, allow, corpus)
     gates = {
         k.request.name: IdentityGate(
             references=k.looks,
@@ -302,6 +305,33 @@ def _add_references(recipe: Recipe, known: Sequence[_Known], corpus: Corpus, out
                 witness = _captioned(recipe, record)
                 if witness is not None and len(shown[content]) == 1:
                     corpus.witnesses[record.id] = {k.request.name: witness}
+
+
+def _add_real_negatives(
+    others: Others, casts: Mapping[Split, Cast[Actor]], corpus: Corpus, out: Path
+) -> None:
+    """For each reference somebody else as they were filmed or photographed, as long as there are any."""
+    real = Counter(record.split for record in corpus.records if record.origin == "real")
+    pairs: tuple[tuple[Split, Split], ...] = (("train", "reference"), ("test", "test"))
+    for split, shown in pairs:
+        number = real[shown] if split in casts else 0
+        people = (
+            {a.person: a for a in casts[split].strangers if a.person in others.originals} if number else {}
+        )
+        for n, actor in enumerate(list(people.values())[:number]):
+            file = others.originals[actor.person]
+            corpus.records.append(
+                Record(
+                    id=f"{split}-other-{n:02d}",
+                    path=_kept_copy(file, out / RAW / f"{content_hash(file)[:12]}{file.suffix.lower()}"),
+                    presence=dict.fromkeys(corpus.subjects, False),
+                    source_id=actor.source_id,
+                    origin="negative",
+                    split=split,
+                    licence=actor.licence,
+                    consent=actor.consent,
+                )
+            )
 
 
 def _ranges(

@@ -30,14 +30,22 @@ _HAIR_PX = 17
 _EDGE = 0.16  # share of the pasted square over which it fades out
 
 
+def package_files() -> dict[str, Path]:
+    """Person -> photo or clip that comes with a package."""
+    return {
+        "astronaut": Path(skimage.__file__).parent / "data" / "astronaut.png",
+        "admiral": Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg",
+        "passenger": asset("carphone"),
+    }
+
+
 def package_actors() -> list[Actor]:
     """Real people whose photos come with packages: Eileen Collins, Grace Hopper, a talking man."""
-    shared = Path(skimage.__file__).parent / "data" / "astronaut.png"
-    hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    passenger = decode(asset("carphone"), num_frames=5).frames[0]
+    files = package_files()
+    passenger = decode(files["passenger"], num_frames=5).frames[0]
     return [
-        Actor("astronaut", "astronaut", _photo(shared), "public domain (NASA)"),
-        Actor("admiral", "grace_hopper", _photo(hopper), "public domain (US Navy)"),
+        Actor("astronaut", "astronaut", _photo(files["astronaut"]), "public domain (NASA)"),
+        Actor("admiral", "grace_hopper", _photo(files["admiral"]), "public domain (US Navy)"),
         Actor(
             "passenger",
             "carphone",

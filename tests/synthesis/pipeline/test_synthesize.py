@@ -119,6 +119,19 @@ def test_a_recording_is_split_in_time(photos: Path, tmp_path: Path) -> None:
     assert seconds["test"] >= 1.625
 
 
+def test_real_footage_is_not_the_subjects_alone(photos: Path, tmp_path: Path) -> None:
+    request = SubjectRequest("eileen", [str(photos / "first.png"), str(photos / "second.png")])
+    beside = recipe(others=Admirals(originals=True))
+    records = read_manifest(synthesize([request], beside, out=tmp_path / "corpus"))
+    raw = {(r.id, r.split, r.presence["eileen"], r.origin) for r in records if r.path.parent.name == "raw"}
+    assert raw == {
+        ("reference-eileen-00", "reference", True, "real"),
+        ("test-eileen-01", "test", True, "real"),
+        ("test-other-00", "test", False, "negative"),
+    }
+    assert find_leaks(records) == []
+
+
 def test_one_photo_makes_no_test_unless_allowed(photos: Path, tmp_path: Path) -> None:
     request = SubjectRequest("eileen", [str(photos / "first.png")])
     synthesize([request], recipe(), out=tmp_path / "strict")
