@@ -314,11 +314,9 @@ def _add_real_negatives(
     real = Counter(record.split for record in corpus.records if record.origin == "real")
     pairs: tuple[tuple[Split, Split], ...] = (("train", "reference"), ("test", "test"))
     for split, shown in pairs:
-        number = real[shown] if split in casts else 0
-        people = (
-            {a.person: a for a in casts[split].strangers if a.person in others.originals} if number else {}
-        )
-        for n, actor in enumerate(list(people.values())[:number]):
+        there = casts[split].strangers if split in casts else ()
+        people = {a.person: a for a in there if a.person in others.originals}
+        for n, actor in enumerate(list(people.values())[: real[shown]]):
             file = others.originals[actor.person]
             corpus.records.append(
                 Record(
