@@ -168,7 +168,7 @@ def _synthesize(parser: argparse.ArgumentParser) -> None:
     own("--age", choices=("young", "middle-aged", "elderly"), help="under 35, 35 to 60, over 60")
     own("--licence", metavar="TEXT", help="of the reference, for the manifest")
     own("--consent", metavar="TEXT", help="of the person, for the manifest")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the corpus")
+    parser.add_argument("--out", metavar="DIR", help="folder of the corpus")
     parser.add_argument(
         "-c",
         "--config",

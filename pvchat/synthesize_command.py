@@ -117,6 +117,8 @@ def check_request(options: argparse.Namespace) -> None:
     for flag, folder in (("--gallery", options.gallery), ("--places", options.places)):
         if folder is not None and not Path(folder).is_dir():
             raise UserError(f"{flag} is a folder: {folder} is none.")
+    if options.out is None:
+        raise UserError("a corpus needs a folder: give --out DIR.")
     out = Path(options.out)
     if out.exists() and not out.is_dir():
         raise UserError(f"--out is a folder: {out} is a file.")

@@ -220,7 +220,7 @@ def test_what_is_wrong_in_a_recipe(old: str, new: str, message: str, tmp_path: P
 @pytest.mark.parametrize(
     ("number", "place"),
     [
-        (signal.SIGINT, "pvchat.synthesis.pipeline.synthesize.find_faces"),
+        (signal.SIGINT, "pvchat.synthesis.pipeline.known_subjects.find_faces"),
         (signal.SIGTERM, "pasted_studio.Others"),
         (signal.SIGINT, "pasted_studio.pasted"),
         (signal.SIGTERM, "pvchat.synthesis.pipeline.synthesize.finish"),

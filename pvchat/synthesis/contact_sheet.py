@@ -25,7 +25,7 @@ FRAMES, THUMB_PX = 4, 128
 _QUESTIONS = 3
 _MOST_REJECTS = 24
 _COLUMNS = (2, 5)  # least and most strips in a row of the picture
-_LABEL_PX = 34
+_LABEL_PX = 52
 _INK = {True: "#1b7a43", False: "#444"}  # of labels: a subject is in the clip or not
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
@@ -184,30 +184,53 @@ def _framed(strip: Image.Image, caption: str) -> str:
 
 
 def _text(text: str) -> str:
+    return html.escape(_plain(text))
+
+
+def _plain(text: str) -> str:
     """A question or answer with plain names."""
     for name in mentions(text):
         text = text.replace(mention(name), name.capitalize())
-    return html.escape(text)
+    return text
 
 
 def _picture(records: Sequence[Record], strips: Mapping[str, Image.Image], sheet: Sheet) -> Image.Image:
     shown = [
-        (f"{r.id}: {', '.join([_who(r), *_seen(r)])}", _INK[any(r.presence.values())], strips[r.id])
+        (
+            f"{r.id}: {', '.join([_who(r), *_seen(r)])}",
+            " · ".join(filter(None, [sheet.remarks.get(r.id), *_asked(r)])),
+            _INK[any(r.presence.values())],
+            strips[r.id],
+        )
         for r in records
     ]
-    shown += [(f"rejected, {r.name}: {r.reason}", "#b3261e", _strip(r.frames)) for r in _some(sheet.rejects)]
+    shown += [(f"rejected, {r.name}", r.reason, "#b3261e", _strip(r.frames)) for r in _some(sheet.rejects)]
     width, height = FRAMES * THUMB_PX + 8, THUMB_PX + _LABEL_PX
     columns = _columns(records)
     rows = -(-len(shown) // columns)
     picture = Image.new("RGB", (columns * width, max(1, rows) * height), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
-    for n, (label, ink, strip) in enumerate(shown):
+    draw = ImageDraw.Draw(picture)
+    for n, (label, line, ink, strip) in enumerate(shown):
         x, y = n % columns * width, n // columns * height
-        while draw.textlength(label, font) > width - 8:
-            label = label.rstrip("…")[:-1] + "…"
-        draw.text((x + 4, y + 9), label, fill=ink, font=font)
+        _write(draw, (x + 4, y + 9), label, ink, 15, width - 8)
+        _write(draw, (x + 4, y + 30), line, "#555", 12, width - 8)
         picture.paste(strip, (x + 4, y + _LABEL_PX))
     return picture
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, ink: str, size: int, width: int
+) -> None:
+    """One line of ``text``, cut to ``width`` pixels."""
+    font = ImageFont.load_default(size)
+    while draw.textlength(text, font) > width:
+        text = text.rstrip("…")[:-1] + "…"
+    draw.text(at, text, fill=ink, font=font)
+
+
+def _asked(record: Record) -> list[str]:
+    """The first question and its answer, in plain names."""
+    return [f"{_plain(qa.question)} {_plain(qa.answer)}" for qa in record.qa[:1]]
 
 
 def _columns(records: Sequence[Record]) -> int:

@@ -19,6 +19,8 @@ from pvchat.synthesis.people import Person, Sighting, choose, group, sightings
 from pvchat.synthesis.portraits import FaceChoiceError
 
 Frames = npt.NDArray[np.uint8]
+GOOD = "good"
+"""How the reason begins for faces that were good, but not needed."""
 LOOK_FPS = 8.0
 MAX_FRAMES = 200
 _LOOKS = 8  # embeddings of a clip that stand for it when files are compared
@@ -135,7 +137,9 @@ def find_faces(
     kept = _best(candidates, count, notes)
     chosen = {id(c) for c in kept}
     rejected = tuple(
-        Reject(c.source_id, ", ".join(c.reasons) or f"good, {len(kept)} better ones are kept", c.thumb[None])
+        Reject(
+            c.source_id, ", ".join(c.reasons) or f"{GOOD}, {len(kept)} better ones are kept", c.thumb[None]
+        )
         for c in candidates
         if id(c) not in chosen
     )

@@ -26,16 +26,21 @@ def split_own(pictures: Sequence[tuple[T, float]]) -> dict[Split, list[T]]:
     return {split: own for split, own in dealt.items() if own}
 
 
-def split_people(people: Sequence[T], splits: Collection[Split] = SPLITS) -> dict[Split, list[T]]:
-    """Of ``splits``, every fourth person goes to the test, every eighth to validation, the others to the
-    training; few people go to one split each while they last, the test before validation."""
-    if len(people) < 4:
-        order: tuple[Split, ...] = ("train", "test", "validation")
-        return {split: [p] for split, p in zip([s for s in order if s in splits], people, strict=False)}
-    dealt: dict[Split, list[T]] = {split: [] for split in SPLITS}
-    for number, person in enumerate(people):
-        split: Split = "test" if number % 4 == 1 else "validation" if number % 8 == 2 else "train"
-        dealt[split if split in splits else "train"].append(person)
+def split_people(
+    people: Sequence[Sequence[A]], splits: Collection[Split] = SPLITS
+) -> dict[Split, list[Sequence[A]]]:
+    """Of ``splits``, every fourth photo or clip goes to the test with all people (lists of actors) who come
+    from it; of the other people every sixth to validation, the rest to the training."""
+    in_order = dict.fromkeys(actor.source_id for person in people for actor in person)
+    sources = {source: n for n, source in enumerate(in_order)}
+    dealt: dict[Split, list[Sequence[A]]] = {split: [] for split in SPLITS}
+    others = 0
+    for person in people:
+        split: Split = "test"
+        if "test" not in splits or all(sources[a.source_id] % 4 != 1 for a in person):
+            split = "validation" if "validation" in splits and others % 6 == 2 else "train"
+            others += 1
+        dealt[split].append(person)
     return dealt
 
 

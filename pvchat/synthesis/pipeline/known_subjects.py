@@ -17,7 +17,7 @@ from pvchat.synthesis.pipeline.finishing import Corpus
 from pvchat.synthesis.pipeline.folder import FACES
 from pvchat.synthesis.pipeline.recipe import Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
-from pvchat.synthesis.reference_faces import FoundFaces, find_faces
+from pvchat.synthesis.reference_faces import GOOD, FoundFaces, find_faces
 from pvchat.synthesis.studio.actors import Actor
 from pvchat.synthesis.writing import whole, write_photo
 
@@ -75,9 +75,10 @@ def known_subject(
     ]
     with whole(folder / "faces.json") as temporary:
         temporary.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
+    faulty = [r for r in found.rejected if not r.reason.startswith(GOOD)]
+    corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in faulty]
     corpus.notes += found.notes
-    print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} not", flush=True)
+    print(f"{subject.name}: {len(found.kept)} faces kept, {len(faulty)} faulty", flush=True)
     return Known(subject, files, found)
 
 

@@ -1,4 +1,4 @@
-"""Real footage of a corpus: the references, and others as they were filmed, lest it be the subject's alone."""
+"""Real footage of a corpus: the references, and others as they were filmed beside them."""
 
 import os
 import shutil

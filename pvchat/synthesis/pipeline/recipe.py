@@ -87,7 +87,7 @@ class Recipe:
     references: Literal["split", "whole", "none"] = "split"
     real_negatives: bool = True
     gate: GateSettings = field(default_factory=GateSettings)
-    questions: QuestionPlan = field(default_factory=QuestionPlan)
+    questions: QuestionPlan = field(default_factory=lambda: QuestionPlan(4, about=1, refused=1, general=1))
     captioner: VideoCaptioner | None = None
     rewriter: AnswerRewriter | None = None
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from pvchat import __version__
@@ -102,12 +103,19 @@ def _casts(
                 "source."
             )
         subjects[k.request.name] = own
-    return casts_of(subjects, _flat(others.strangers, used), _flat(others.lookalikes, used))
+    dealt = split_people([*others.strangers, *others.lookalikes], used)
+    return casts_of(subjects, _of(others.strangers, dealt), _of(others.lookalikes, dealt))
 
 
-def _flat(people: Sequence[Sequence[Actor]], splits: Collection[Split]) -> dict[Split, list[Actor]]:
-    dealt = split_people(people, splits)
-    return {split: [actor for person in group for actor in person] for split, group in dealt.items()}
+def _of(
+    people: Sequence[Sequence[Actor]], dealt: Mapping[Split, Sequence[Sequence[Actor]]]
+) -> dict[Split, list[Actor]]:
+    """Those of ``people`` in each split."""
+    own = {id(person) for person in people}
+    return {
+        split: [actor for person in group if id(person) in own for actor in person]
+        for split, group in dealt.items()
+    }
 
 
 def _film_parts(
@@ -130,6 +138,7 @@ def _film_parts(
         )
         for k in known
     }
+    torch.set_num_threads(1)  # sums in another order would make other bytes: as many threads as a worker has
     parts = [_directed(part, known, recipe) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
     total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())

@@ -67,7 +67,7 @@ def reshaped_actors(
 ) -> list[Actor]:
     """``count`` people made from ``bases`` (those of ``package_actors``) who are none of ``subjects``, none
     of the bases and not each other, by the limits of ``identities``. Same seed, same bytes. Raises UserError
-    if too few can be made."""
+    if too few can be made. Their source is the photo they are made from."""
     bases = package_actors() if bases is None else list(bases)
     limits = [(e, OTHER_PERSON) for e in (face_of(a, faces) for a in subjects) if e is not None]
     limits += [(e, APART) for e in (face_of(a, faces) for a in bases) if e is not None]
@@ -78,7 +78,7 @@ def reshaped_actors(
             base = bases[attempt % len(bases)]  # everybody is a base equally often
             name = f"stranger {len(made) + 1}"
             photo = _reshaped(base, faces, sample_genes(rng, strength=rng.uniform(0.8, 1.1)))
-            actor = replace(base, person=name, source_id=f"{base.source_id}:{name}", photo=photo)
+            actor = replace(base, person=name, photo=photo)
             embedding = face_of(actor, faces)
             if not is_new(embedding, limits):
                 continue

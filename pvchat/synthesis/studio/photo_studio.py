@@ -46,6 +46,11 @@ class PhotoStudio(Studio[Actor, Scene]):
         num_frames: int = 16,
         fps: float = 8.0,
     ) -> None:
+        if size_px < 64 or size_px % 2 or num_frames < 1 or not 0 < fps <= 120:
+            raise UserError(
+                "a studio needs an even size_px >= 64, num_frames >= 1 and fps in (0, 120]: got "
+                f"{size_px}, {num_frames} and {fps}."
+            )
         self._animator = animator or WarpAnimator()
         self._places = places or DrawnPlaces()
         self._size_px, self._num_frames, self._fps = size_px, num_frames, fps

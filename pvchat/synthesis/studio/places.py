@@ -143,6 +143,8 @@ def _read_phrases(path: Path, names: set[str]) -> dict[str, str]:
 
 def _read_stem(stem: str) -> str:
     words = stem.replace("_", " ").replace("-", " ").split()
+    if not words:
+        raise UserError(f"a place is named by its file: {stem!r} says nothing. Rename it, or use {PHRASES}.")
     phrase = " ".join(words)
     if any(f"{phrase.lower()} ".startswith(f"{start} ") for start in _WHERE):
         return phrase[0].lower() + phrase[1:]

@@ -1,4 +1,5 @@
 import pytest
+from drawn_studio import RED, Drawn
 
 from pvchat.datamodules.manifest import Split
 from pvchat.synthesis.pipeline.casts import casts_of, split_own, split_people
@@ -21,13 +22,17 @@ def test_own_pictures_are_split_by_time(at: list[float], expected: dict[Split, i
     assert not set(dealt.get("test", ())) & {n for s in ("train", "validation") for n in dealt[s]}
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 24])
-def test_nobody_is_in_two_splits(count: int) -> None:
-    dealt = split_people(range(count))
-    everyone = [person for people in dealt.values() for person in people]
-    assert sorted(everyone) == list(range(count))
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 8, 24])
+def test_nobody_and_no_source_is_in_training_and_test(count: int) -> None:
+    people = [[Drawn(f"p{n}", RED, f"photo{n % 5}")] for n in range(count)]
+    dealt = split_people(people)
+    assert sorted(id(p) for group in dealt.values() for p in group) == sorted(map(id, people))
+    sources = {split: {a.source_id for p in group for a in p} for split, group in dealt.items()}
+    assert not sources["test"] & (sources["train"] | sources["validation"])
     assert dealt["train"]
-    assert len(dealt.get("test", ())) == {1: 0, 2: 1, 3: 1, 4: 1, 5: 1, 8: 2, 24: 6}[count]
+    assert len(dealt["test"]) == {1: 0, 2: 1, 3: 1, 4: 1, 8: 2, 24: 5}[count]
+    assert bool(dealt["validation"]) is (count >= 4)
+    assert [split for split, group in split_people(people, ["train"]).items() if group] == ["train"]
 
 
 def test_a_split_needs_every_subject() -> None:
