@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pvchat.datamodules.manifest import QA, Record, Split, write_manifest
+from pvchat.datamodules.vocabulary import ACTIONS
 from pvchat.faces import FaceAnalyzer
+from pvchat.metrics.functional.naming import named
 from pvchat.quickstart.material import Material, default_material
 from pvchat.synthesis.backgrounds import BACKGROUNDS, place
 from pvchat.synthesis.casting import deal, strangers
@@ -83,9 +85,14 @@ def build(out: Path, *, seed: int, media: Path | None, faces: FaceAnalyzer) -> P
 
 
 def asked(part: str, scene: Scene, presence: dict[str, bool], rng: np.random.Generator) -> tuple[QA, ...]:
-    """Questions of a clip, without those about who is absent."""
+    """Questions of a clip, without those about who is absent, and about actions, of which one frame tells
+    nothing."""
     questions = clip_qa(presence, scene, rng, PARTS[part][2])
-    return tuple(q for q in questions if q.polarity or all(presence[name] for name in q.subjects))
+    return tuple(
+        q
+        for q in questions
+        if q.polarity or (all(presence[name] for name in q.subjects) and not named(q.answer, ACTIONS))
+    )
 
 
 def real(labelled: Labelled, number: int, subject: str, media: Path) -> Record:

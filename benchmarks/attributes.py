@@ -1,4 +1,4 @@
-"""Does a model say what somebody wears and does, and where, in clips unlike those of the training?
+"""Does a model say what somebody wears, and where, in clips unlike those of the training?
 
     PVCHAT_MEDIA=... python -m benchmarks.attributes
 
@@ -26,7 +26,7 @@ from pvchat.runs import PREDICTIONS
 ROOT = Path(__file__).parents[1]
 CONFIGS = (ROOT / "experiments" / "laptop.yaml", ROOT / "experiments" / "bench" / "attributes.yaml")
 TESTS = {"combinations": "unseen combinations", "new": "unseen places and colours", "real": "real pictures"}
-KINDS = {"appearance": "colour", "location": "place", "action": "action"}
+KINDS = {"appearance": "colour", "location": "place"}
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ class QFormer(nn.Module):
     person 1 and so on. Layers from ``first_routed_layer`` on are built by ``routed`` (None: all are dense).
     Cross-attention is in every ``cross_attention_every``-th layer. ``drop_path`` grows linearly from 0 in the
     first layer. With ``text_input`` the layers have BLIP-2's second feed-forward network, for text.
-    ``init_std`` is BERT's; one that starts from nothing learns sooner with ``width ** -0.5``, where
-    what is read weighs as much as the query that reads it."""
+    ``init_std`` is BERT's; with ``width ** -0.5`` and a context of unit scale, what is read weighs as much as
+    the query that reads it. Patches of the embedded ViT (root mean square 2.6) then outweigh it."""
 
     def __init__(
         self,
