@@ -236,9 +236,13 @@ def test_who_ends_it_hears_how_it_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command = ["synthesize", "--subject", "eileen", "--reference", str(photo), "-c", config, "--out"]
-    with monkeypatch.context() as patch:
-        patch.setattr(place, lambda *_, **__: signal.raise_signal(number))
-        assert main([*command, str(tmp_path / "corpus")]) == 128 + number
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, lambda *_, **__: signal.raise_signal(number))
+            assert main([*command, str(tmp_path / "corpus")]) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err.endswith("interrupted. The same command goes on where it was.\n")
 
 

@@ -80,7 +80,7 @@ def test_same_seed_same_bytes(tmp_path: Path, positives: Portraits, negatives: P
     assert a == b
     assert a.keys() == c.keys()
     assert all(a[name] != c[name] for name in a if name != "statistics.json")
-    assert sum(name.endswith(".png") for name in a) == 6
+    assert sum(name.startswith("clips") and name.endswith(".png") for name in a) == 6
 
 
 def test_several_subjects_are_negatives_of_each_other(
