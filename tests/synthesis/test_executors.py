@@ -146,6 +146,7 @@ def test_ctrl_c_ends_the_workers(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal sends the signal to the whole group
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background ignore it
     )
     assert driver.stdout
     assert driver.stdout.readline() == "one\n"
