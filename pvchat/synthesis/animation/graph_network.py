@@ -17,7 +17,8 @@ class GraphNetwork(nn.Module):
         super().__init__()
         self.graph: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
         for key, weight in load_file(folder / f"{name}.safetensors").items():
-            self.register_buffer(key.replace(".", "_"), weight)
+            # a copy lies aligned in memory; where a mapped file lies it may not, and sums differ in last bits
+            self.register_buffer(key.replace(".", "_"), weight.clone())
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> list[Tensor]:

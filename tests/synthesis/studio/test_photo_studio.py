@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,13 @@ def test_all_of_a_cast_are_treated_alike(studio: PhotoStudio, whole: Actor, bust
     assert (studio.facts(three).doing, studio.facts(three).place) == ("nodding", "on a beach")
     frames = [studio.shoot(a, both).frames[0].astype(int) for a in (whole, bust)]
     assert np.abs(frames[0][-25:] - frames[1][-25:]).max() < 30  # the same clothes at the same place
+
+
+def test_another_process_films_the_same(studio: PhotoStudio, whole: Actor) -> None:
+    """Networks whose weights lay elsewhere in memory summed otherwise."""
+    scene = studio.match(SCENE, [whole])
+    copy = pickle.loads(pickle.dumps(studio))
+    assert np.array_equal(copy.shoot(whole, scene).frames, studio.shoot(whole, scene).frames)
 
 
 def test_a_small_source_is_shown_small(studio: PhotoStudio, whole: Actor) -> None:
