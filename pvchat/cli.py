@@ -247,7 +247,7 @@ def _data(parser: argparse.ArgumentParser) -> None:
 def _forget(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Removes clips that show the subject, faces, labels, questions, and what the caches keep of them; "
-        "then searches for the name, the clips and the face. Rejects and intermediate files go as a whole. "
+        "then searches for the name, the clips and the face. Rejects go as a whole. "
         "Runs that were trained on the subject are named and stay. Exit code 1 says that something is left."
     )
     parser.add_argument("subject", metavar="SUBJECT", help="the name in the manifest")

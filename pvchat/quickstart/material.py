@@ -16,14 +16,13 @@ from pvchat.quickstart.strangers import find_strangers, portraits_of
 from pvchat.synthesis.builder import RawClip
 from pvchat.synthesis.identities import default_negatives, passenger
 from pvchat.synthesis.likeness import Look, check_one_person, distance, look
+from pvchat.synthesis.pipeline.casts import TRAIN_UNTIL, VALIDATION_UNTIL
+from pvchat.synthesis.pipeline.takes import SPLITS
 from pvchat.synthesis.portraits import Portrait, clip_portraits
 
 Portraits = dict[Split, list[Portrait]]
-TRAIN_UNTIL, VALIDATION_UNTIL = 0.5, 0.65
-"""Parts of a recording: training, validation, test, as shares of its length."""
 SAME_PHOTO = 0.1
 """Distance of face embeddings that two different photos of a person hardly ever have."""
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

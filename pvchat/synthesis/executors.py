@@ -15,12 +15,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any
 
 from pvchat.errors import UserError
+from pvchat.synthesis.roles import Item, Result
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Make = Callable[[], Callable[[Item], Result]]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

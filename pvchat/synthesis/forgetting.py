@@ -15,16 +15,16 @@ from pvchat.datamodules.manifest import Record, read_manifest, write_manifest
 from pvchat.datamodules.video import content_hash
 from pvchat.errors import UserError, writing
 from pvchat.subjects import mentions
-from pvchat.synthesis.pipeline.folder import CONFIG, LOCK, REQUEST
+from pvchat.synthesis.pipeline.filming import CLIPS, REJECTS
+from pvchat.synthesis.pipeline.finishing import MANIFEST
+from pvchat.synthesis.pipeline.folder import CONFIG, FACES, FACES_FILE, LOCK, RAW, REQUEST
 from pvchat.synthesis.pipeline.overview import STATISTICS, write_overview
 from pvchat.synthesis.traces import Caches, Trace, digests, embeddings, scrubbed, search_folder
-from pvchat.synthesis.writing import whole
+from pvchat.synthesis.writing import whole, write_text
 
-MANIFEST, NOTE = "manifest.jsonl", ".forgetting.json"
+NOTE = ".forgetting.json"
 Redraw = Callable[[Path, Sequence[Record]], object]
 SHEETS = ("contact_sheet.html", "contact_sheet.png")
-_MADE_ON_THE_WAY = ("rejects", "work")  # nobody can tell who is shown there
-_FOLDERS = ("clips", "faces", "raw", *_MADE_ON_THE_WAY)
 
 
 @dataclass
@@ -63,7 +63,7 @@ def forget(
     subject: str, corpus: str | Path, *, caches: Caches, entire: bool = False, redraw: Redraw = write_overview
 ) -> Forgotten:
     """Remove ``subject`` from the folder ``corpus`` and from ``caches``. Clips that show them go; of the
-    others their labels and questions. Rejects and intermediate files go as a whole. Where nothing else is
+    others their labels and questions. Rejects go as a whole. Where nothing else is
     left the whole corpus goes, if ``entire`` says so. Raises UserError where it is no corpus, or has no such
     subject; nothing has changed then."""
     root = Path(corpus)
@@ -105,8 +105,7 @@ def _read_note(root: Path, subject: str) -> _Note | None:
 
 
 def _write_note(root: Path, note: _Note) -> None:
-    with whole(root / NOTE) as temporary:
-        temporary.write_text(json.dumps(vars(note)), encoding="utf-8")
+    write_text(root / NOTE, json.dumps(vars(note)))
 
 
 def _plan(root: Path, subject: str, entire: bool) -> _Note:
@@ -129,7 +128,7 @@ def _plan(root: Path, subject: str, entire: bool) -> _Note:
         )
     files = [path for r in (records if ends else shows) for path in _with_history(r.path)]
     histories = [path for path in files if path.suffix == ".json" and path.is_file()]
-    faces = root / "faces" / subject / "faces.json"
+    faces = root / FACES / subject / FACES_FILE
     trace = Trace(subject, frozenset())
     renamed = [
         [str(old), str(new)]
@@ -208,10 +207,10 @@ def _doomed(root: Path, note: _Note) -> Iterator[str]:
     yield from note.files
     yield from (old for old, _ in note.renamed)
     yield from (str(path.relative_to(root)) for path in root.rglob(".*.tmp"))  # of a writer that was killed
-    yield from (*SHEETS, STATISTICS, REQUEST, *_MADE_ON_THE_WAY)
+    yield from (*SHEETS, STATISTICS, REQUEST, REJECTS)  # of rejects nobody can tell who is shown
     if note.entire:
-        yield from (*_FOLDERS, CONFIG, LOCK)
-    yield f"faces/{note.subject}"
+        yield from (CLIPS, FACES, RAW, CONFIG, LOCK)
+    yield f"{FACES}/{note.subject}"
 
 
 def _delete(root: Path, path: Path, done: Forgotten) -> None:
@@ -235,5 +234,4 @@ def _scrub_histories(root: Path, trace: Trace) -> None:
         text = path.read_text(encoding="utf-8") if inside else ""
         if trace.name.search(text):
             value: Any = scrubbed(json.loads(text), trace)
-            with whole(path) as temporary:
-                temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

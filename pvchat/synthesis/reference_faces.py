@@ -19,8 +19,6 @@ from pvchat.synthesis.people import Person, Sighting, choose, group, sightings
 from pvchat.synthesis.portraits import FaceChoiceError
 
 Frames = npt.NDArray[np.uint8]
-GOOD = "good"
-"""How the reason begins for faces that were good, but not needed."""
 LOOK_FPS = 8.0
 MAX_FRAMES = 200
 _LOOKS = 8  # embeddings of a clip that stand for it when files are compared
@@ -49,7 +47,7 @@ class ReferenceFace:
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """``kept``: the best faces of the person, the best first. ``rejected``: all others of them, in the order
+    """``kept``: the best faces of the person, the best first. ``rejected``: those with a fault, in the order
     of files and times, and why. ``notes``: what the user should know, a sentence each."""
 
     kept: tuple[ReferenceFace, ...]
@@ -136,13 +134,10 @@ def find_faces(
     ]
     kept = _best(candidates, count, notes)
     chosen = {id(c) for c in kept}
-    rejected = tuple(
-        Reject(
-            c.source_id, ", ".join(c.reasons) or f"{GOOD}, {len(kept)} better ones are kept", c.thumb[None]
-        )
-        for c in candidates
-        if id(c) not in chosen
-    )
+    others = [c for c in candidates if id(c) not in chosen]
+    if spare := sum(not c.reasons for c in others):
+        notes.append(f"{spare} more good faces were not needed.")
+    rejected = tuple(Reject(c.source_id, ", ".join(c.reasons), c.thumb[None]) for c in others if c.reasons)
     return FoundFaces(tuple(_cut(kept)), rejected, tuple(notes))
 
 

@@ -39,6 +39,12 @@ def write_photo(path: str | Path, frame: npt.NDArray[np.uint8]) -> None:
         Image.fromarray(frame).save(temporary, format="png")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary file to write, which becomes ``path`` at the end or goes."""

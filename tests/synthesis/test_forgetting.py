@@ -29,7 +29,7 @@ TOM, ANN, BOB = (np.eye(128, dtype=np.float32)[n] for n in range(3))
 
 
 def build(root: Path, subjects: tuple[str, ...] = ("tom", "ann")) -> Path:
-    """A corpus as the synthesis leaves it: histories, faces, rejects, work, a contact sheet."""
+    """A corpus as the synthesis leaves it: histories, faces, rejects, a contact sheet."""
     manifest = make_corpus(root, subjects, clips={"train": 4, "test": 2})
     for record in read_manifest(manifest):
         history = {"seed": 1, "scene": "as for tom", "beside": ["tom", "ann"], "gate": {"tom": 0.7}}
@@ -38,9 +38,8 @@ def build(root: Path, subjects: tuple[str, ...] = ("tom", "ann")) -> Path:
         (root / "faces" / name).mkdir(parents=True)
         (root / "faces" / name / "a.png").write_bytes(name.encode())
         (root / "faces" / name / "faces.json").write_text(json.dumps([{"embedding": face.tolist()}]))
-    for name in ("rejects", "work"):
-        (root / name / "deep").mkdir(parents=True)
-        (root / name / "deep" / "x.mp4").write_bytes(b"x")
+    (root / "rejects" / "deep").mkdir(parents=True)
+    (root / "rejects" / "deep" / "x.mp4").write_bytes(b"x")
     for name in ("contact_sheet.html", "contact_sheet.png", "statistics.json"):
         (root / name).write_text("tom")
     shown = next(r.path for r in read_manifest(manifest) if r.presence[subjects[0]])
@@ -255,8 +254,8 @@ def test_a_file_that_shows_the_subject_at_another_time_goes_too(tmp_path: Path) 
 def test_links_are_not_followed_out_of_the_folder(corpus: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    shutil.move(corpus / "work", elsewhere / "work")
-    (corpus / "work").symlink_to(elsewhere / "work", target_is_directory=True)
+    shutil.move(corpus / "rejects", elsewhere / "rejects")
+    (corpus / "rejects").symlink_to(elsewhere / "rejects", target_is_directory=True)
     shutil.move(corpus / "faces" / "tom", elsewhere / "tom")
     (corpus / "faces" / "tom").symlink_to(elsewhere / "tom", target_is_directory=True)
     shutil.move(corpus / "clips", elsewhere / "clips")
@@ -266,7 +265,7 @@ def test_links_are_not_followed_out_of_the_folder(corpus: Path, tmp_path: Path) 
     done = run(corpus, tmp_path / "cache")
     assert snapshot(elsewhere) == before
     assert clips <= set(done.outside)
-    assert not (corpus / "work").is_symlink()
+    assert not (corpus / "rejects").is_symlink()
     assert not (corpus / "faces" / "tom").is_symlink()
 
 

@@ -99,9 +99,10 @@ def test_best_faces_of_a_clip(tmp_path: Path) -> None:
     scores = [k.quality.score for k in found.kept]
     assert scores == sorted(scores, reverse=True)
     assert found.kept[0].source_id == f"tom é.mp4@{found.kept[0].time_s:.2f}s"
-    assert len(found.kept) + len(found.rejected) == 32  # 8 a second
-    reasons = {r.reason.split(" (")[0] for r in found.rejected}
-    assert reasons == {"eyes closed", "good, 3 better ones are kept"}
+    spare = 32 - len(found.kept) - len(found.rejected)  # 8 a second
+    assert spare > 0
+    assert f"{spare} more good faces were not needed." in found.notes
+    assert {r.reason.split(" (")[0] for r in found.rejected} == {"eyes closed"}
     assert found.rejected[0].frames.shape == (1, 128, 128, 3)
     x0, y0, x1, y1 = found.kept[0].face.box.astype(int)
     inner = found.kept[0].frame[y0 + 3 : y1 - 3, x0 + 3 : x1 - 3].astype(int)

@@ -5,7 +5,6 @@ person is put back over the place behind them."""
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,8 +20,7 @@ from pvchat.synthesis.animation.motion_library import CHANNELS, LIMITS, Curves, 
 from pvchat.synthesis.animation.mouth import MouthPainter
 from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.animation.warp import HeadWarp
-from pvchat.synthesis.photos import photo_hash
-from pvchat.synthesis.portraits import choose_face
+from pvchat.synthesis.photos import photo_hash, require_face
 from pvchat.synthesis.roles import Adapter, Frames, Made
 
 VERSION = "1"
@@ -130,13 +128,11 @@ class WarpAnimator:
 
     def prepare(self, photo: Frames) -> Subject:
         """``photo`` taken apart; the last few are kept. Raises UserError."""
-        if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
-            raise UserError(f"a photo must be (H, W, 3) uint8: got {photo.shape} {photo.dtype}.")
         source = photo_hash(photo)
         return self._subjects.get(source, lambda: self._prepared(photo, source))
 
     def _prepared(self, photo: Frames, source: str) -> Subject:
-        chosen = choose_face(self.faces.detect(photo[None])[0], Path("the photo"))
+        chosen = require_face(photo, self.faces)
         height_px = float(chosen.box[3] - chosen.box[1])
         if height_px < MIN_FACE_PX:
             raise UserError(

@@ -111,7 +111,9 @@ def film(
         waiting = list(range(len(scenes)))
         good: dict[int, list[Clip[A, S]]] = {}
         for attempt in range(attempts):
-            if attempt and waiting:
+            if not waiting:
+                break
+            if attempt:
                 scenes = plan(split, attempt)
             takes = [take for n in waiting for take in scenes[n]]
             made = _film_all(takes, camera, executor, done)
@@ -123,10 +125,10 @@ def film(
                 else:
                     rejected += clips
         if len(waiting) > len(scenes) / 2:
-            reasons = [c.history.reason for c in rejected if not c.history.passed and c.take.split == split]
+            last = [c.history for c in rejected if not c.history.passed][-1]
             raise UserError(
                 f"clips must show who they should: {len(waiting)} of {len(scenes)} {split!r} scenes failed "
-                f"{attempts} times, such as {rejected[-1].take.id} ({reasons[-1]}) Give clearer pictures, or "
+                f"{attempts} times, such as {last.id} ({last.reason}) Give clearer pictures, or "
                 "a laxer gate (--gate.far)."
             )
         lost += len(waiting)

@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 from pvchat.errors import UserError, writing
 from pvchat.synthesis.pipeline.filming import CLIPS, REJECTS
 from pvchat.synthesis.pipeline.finishing import MANIFEST
-from pvchat.synthesis.writing import whole
+from pvchat.synthesis.writing import write_text
 
-FACES, RAW = "faces", "raw"
+FACES, FACES_FILE, RAW = "faces", "faces.json", "raw"
 REQUEST, CONFIG, LOCK = "request.json", "config.yaml", ".lock"
 NEEDED_MB = 300
 
@@ -44,8 +44,8 @@ def corpus_folder(out: Path, request: Mapping[str, Any], config: str) -> Iterato
                         f"a corpus needs {NEEDED_MB} MB: {free_mb} MB are free for {out}. Make room, or "
                         "choose another --out."
                     )
-                _write(out / REQUEST, json.dumps(request, indent=1, ensure_ascii=False) + "\n")
-                _write(out / CONFIG, config)
+                write_text(out / REQUEST, json.dumps(request, indent=1, ensure_ascii=False) + "\n")
+                write_text(out / CONFIG, config)
                 yield
             finally:
                 _remove_if_nothing_was_made(out)
@@ -85,8 +85,3 @@ def _remove_if_empty(out: Path) -> None:
         (out / LOCK).unlink(missing_ok=True)
         if not any(out.iterdir()):
             out.rmdir()
-
-
-def _write(path: Path, text: str) -> None:
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -1,8 +1,9 @@
 """The paper's generators as studios: scenes are prompts and motions, everybody gets the same ones."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Self
 
 import numpy as np
 
@@ -37,15 +38,7 @@ class PromptScene:
     seed: int
 
 
-class Directed(Protocol):
-    """A studio whose scenes depend on who the subjects are."""
-
-    def directed(self, attributes: Attributes) -> object:
-        """The studio for subjects like that."""
-        ...
-
-
-class _Prompted(Studio[Actor, PromptScene]):
+class Prompted(Studio[Actor, PromptScene]):
     """Scenes out of the prompt library, for people of some gender and age."""
 
     origin: Origin = "generated"
@@ -53,6 +46,12 @@ class _Prompted(Studio[Actor, PromptScene]):
 
     def __init__(self, *, attributes: Attributes | None, prompts: int, motions: Sequence[str]) -> None:
         self.attributes, self.prompts, self.motions = attributes, prompts, tuple(motions)
+
+    def directed(self, attributes: Attributes) -> Self:
+        """The same studio for subjects like that."""
+        studio = copy(self)
+        studio.attributes = attributes
+        return studio
 
     def plan(self, rng: np.random.Generator, split: Split) -> Iterator[PromptScene]:
         if self.attributes is None:
@@ -80,7 +79,7 @@ class _Prompted(Studio[Actor, PromptScene]):
         return Told(background, facts.clothes, scene.motion or facts.doing, facts)
 
 
-class PromptedVideos(_Prompted):
+class PromptedVideos(Prompted):
     """A video of the person for each prompt, as by ConsisID in the paper. ``prompts`` different ones."""
 
     def __init__(
@@ -95,17 +94,12 @@ class PromptedVideos(_Prompted):
         self.video, self.num_frames = video, num_frames
         self.adapter = video.adapter
 
-    def directed(self, attributes: Attributes) -> "PromptedVideos":
-        return PromptedVideos(
-            video=self.video, num_frames=self.num_frames, prompts=self.prompts, attributes=attributes
-        )
-
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
         assert scene.prompt is not None
         return self.video.film(actor.photo, scene.prompt.text, seed=scene.seed, num_frames=self.num_frames)
 
 
-class PromptedPortraits(_Prompted):
+class PromptedPortraits(Prompted):
     """A picture of the person for each prompt, then moved: PhotoMaker and LivePortrait in the paper."""
 
     def __init__(
@@ -123,17 +117,6 @@ class PromptedPortraits(_Prompted):
         self.image, self.animator = image, animator
         self.num_frames, self.fps = num_frames, fps
         self.adapter = _together(image.adapter, animator.adapter)
-
-    def directed(self, attributes: Attributes) -> "PromptedPortraits":
-        return PromptedPortraits(
-            image=self.image,
-            animator=self.animator,
-            motions=self.motions,
-            num_frames=self.num_frames,
-            fps=self.fps,
-            prompts=self.prompts,
-            attributes=attributes,
-        )
 
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
         assert scene.prompt is not None

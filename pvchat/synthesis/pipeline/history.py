@@ -11,7 +11,7 @@ import numpy as np
 
 from pvchat.synthesis.gate import Verdict
 from pvchat.synthesis.roles import Adapter
-from pvchat.synthesis.writing import whole
+from pvchat.synthesis.writing import write_text
 
 VERSION = 1
 
@@ -53,9 +53,8 @@ class History:
         return " ".join(f"{name}: {score.reason}" for name, score in self.scores.items() if not score.passed)
 
     def write(self, path: Path) -> None:
-        with whole(path) as temporary:
-            text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
+        write_text(path, text + "\n")
 
 
 def read_history(path: Path) -> History | None:

@@ -14,12 +14,12 @@ from pvchat.faces import SAME_PERSON, FaceAnalyzer
 from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.likeness import Look, distance
 from pvchat.synthesis.pipeline.finishing import Corpus
-from pvchat.synthesis.pipeline.folder import FACES
+from pvchat.synthesis.pipeline.folder import FACES, FACES_FILE
 from pvchat.synthesis.pipeline.recipe import Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
-from pvchat.synthesis.reference_faces import GOOD, FoundFaces, find_faces
+from pvchat.synthesis.reference_faces import FoundFaces, find_faces
 from pvchat.synthesis.studio.actors import Actor
-from pvchat.synthesis.writing import whole, write_photo
+from pvchat.synthesis.writing import write_photo, write_text
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,10 @@ def known_subject(
         }
         for number, kept in enumerate(found.kept)
     ]
-    with whole(folder / "faces.json") as temporary:
-        temporary.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    faulty = [r for r in found.rejected if not r.reason.startswith(GOOD)]
-    corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in faulty]
-    corpus.notes += found.notes
-    print(f"{subject.name}: {len(found.kept)} faces kept, {len(faulty)} faulty", flush=True)
+    write_text(folder / FACES_FILE, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
+    corpus.notes += [f"{subject.name}: {note}" for note in found.notes]
+    print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} faulty", flush=True)
     return Known(subject, files, found)
 
 

@@ -12,7 +12,7 @@ from pvchat.datamodules.video import decode
 from pvchat.synthesis.contact_sheet import FRAMES, Reject, Sheet, write_contact_sheet
 from pvchat.synthesis.pipeline.filming import REJECTS
 from pvchat.synthesis.pipeline.history import History, read_history
-from pvchat.synthesis.writing import whole
+from pvchat.synthesis.writing import write_text
 
 STATISTICS = "statistics.json"
 
@@ -47,8 +47,7 @@ def write_overview(
     ]
     title = f"Corpus of {', '.join(records[0].presence)}"
     write_contact_sheet(folder, records, Sheet(title, remarks, unused, sentences(numbers)))
-    with whole(folder / STATISTICS) as temporary:
-        temporary.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / STATISTICS, json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
     return numbers
 
 

@@ -1,6 +1,5 @@
 """Real footage of a corpus: the references, and others as they were filmed beside them."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,15 +7,16 @@ from pathlib import Path
 
 from pvchat.datamodules.manifest import Record, Split
 from pvchat.datamodules.video import clip_times, content_hash, is_photo
-from pvchat.synthesis.pipeline.casts import SHARES
+from pvchat.synthesis.pipeline.casts import TRAIN_UNTIL, VALIDATION_UNTIL, split_at
 from pvchat.synthesis.pipeline.finishing import Corpus
 from pvchat.synthesis.pipeline.folder import RAW
-from pvchat.synthesis.pipeline.known_subjects import Known
+from pvchat.synthesis.pipeline.known_subjects import Known, position
 from pvchat.synthesis.pipeline.others import Others
 from pvchat.synthesis.pipeline.recipe import Recipe
 from pvchat.synthesis.pipeline.takes import Cast
 from pvchat.synthesis.pipeline.witnessing import captioned
 from pvchat.synthesis.studio.actors import Actor
+from pvchat.synthesis.writing import whole
 
 
 def add_references(recipe: Recipe, known: Sequence[Known], corpus: Corpus, out: Path) -> None:
@@ -29,7 +29,7 @@ def add_references(recipe: Recipe, known: Sequence[Known], corpus: Corpus, out: 
     for k in known:
         for number, file in enumerate(k.files):
             content = content_hash(file)
-            ranges = [] if content in done else list(_ranges(recipe, file, number, k.files))
+            ranges = [] if content in done else list(_ranges(recipe, file, k.files))
             done.add(content)
             for split, start, end in ranges:
                 record = Record(
@@ -74,27 +74,24 @@ def add_real_negatives(others: Others, casts: Mapping[Split, Cast[Actor]], corpu
 
 
 def _ranges(
-    recipe: Recipe, file: Path, number: int, files: Sequence[Path]
+    recipe: Recipe, file: Path, files: Sequence[Path]
 ) -> Iterator[tuple[Split, float | None, float | None]]:
     """Split and seconds of each part of a reference that is in the corpus."""
     if recipe.references == "whole" or (recipe.references == "split" and is_photo(file) and len(files) == 1):
         yield "reference", None, None
     elif recipe.references == "split" and len(files) > 1:
-        at = (number + 0.5) / len(files)
-        split = next(split for split, end in SHARES if at < end)
+        split = split_at(position(file, 0.0, files))
         if split != "validation":
             yield ("reference" if split == "train" else split), None, None
     elif recipe.references == "split":
         seconds = float(clip_times(file)[-1])
-        yield "reference", 0.0, SHARES[0][1] * seconds
-        yield "test", SHARES[1][1] * seconds, None
+        yield "reference", 0.0, TRAIN_UNTIL * seconds
+        yield "test", VALIDATION_UNTIL * seconds, None
 
 
 def _kept_copy(file: Path, path: Path) -> Path:
     """A copy of ``file`` as ``path``, made once."""
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        shutil.copyfile(file, partial)
-        os.replace(partial, path)
+        with whole(path) as temporary:
+            shutil.copyfile(file, temporary)
     return path

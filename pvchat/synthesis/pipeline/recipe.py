@@ -49,12 +49,10 @@ class Part:
     def sizes(self, casts: dict[Any, Cast[Any]]) -> dict[Any, SplitSize]:
         """By split. Only those who are there can be filmed."""
         sizes = {}
-        for split in SPLITS:
-            cast = casts.get(split)
-            scenes = getattr(self.scenes, split) if cast is not None else 0
-            others = len({a.person for a in cast.strangers}) if cast is not None else 0
-            alike = len({a.person for a in cast.lookalikes}) if cast is not None else 0
-            sizes[split] = SplitSize(scenes, min(self.strangers, others), min(self.lookalikes, alike))
+        for split, cast in casts.items():
+            others, alike = ({a.person for a in some} for some in (cast.strangers, cast.lookalikes))
+            strangers, lookalikes = min(self.strangers, len(others)), min(self.lookalikes, len(alike))
+            sizes[split] = SplitSize(getattr(self.scenes, split), strangers, lookalikes)
         return sizes
 
 
@@ -74,11 +72,10 @@ class GateSettings:
 @dataclass(frozen=True)
 class Recipe:
     """A corpus. ``faces``: best faces of each subject that are used, ``frames`` of a clip are searched for
-    them. ``references``: recordings of the
-    subjects are in the corpus themselves, ``split`` (the first half to train on, the last third to test) or
-    ``whole``; ``real_negatives``: as many clips or photos of others stand beside them as they were taken, or
-    all real footage would be the subject's. ``captioner`` answers questions about clips whose content nobody
-    commanded."""
+    them. ``references``: recordings of the subjects are in the corpus themselves, ``split`` (the first half
+    to train on, the last third to test) or ``whole``; ``real_negatives``: as many clips or photos of others
+    stand beside them as they were taken, or all real footage would be the subject's. ``captioner`` answers
+    questions about clips whose content nobody commanded."""
 
     parts: list[Part]
     others: OtherPeople = field(default_factory=PackagePeople)

@@ -18,10 +18,11 @@ from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.attributes import Attributes, read_attributes
 from pvchat.synthesis.executors import LocalExecutor
 from pvchat.synthesis.gate import IdentityGate, calibrate
-from pvchat.synthesis.pipeline.casts import casts_of, split_own, split_people
+from pvchat.synthesis.pipeline.casts import casts_of, split_own
 from pvchat.synthesis.pipeline.filming import Camera, film
 from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
 from pvchat.synthesis.pipeline.folder import corpus_folder
+from pvchat.synthesis.pipeline.generator_studios import Prompted
 from pvchat.synthesis.pipeline.known_subjects import (
     Known,
     actors_of,
@@ -77,13 +78,17 @@ def synthesize(
         corpus.notes += others.notes
         _stage(2, "each scene with the subjects and with others")
         casts = _casts(known, others, recipe, allow, corpus)
-        _film_parts(recipe, known, others, casts, corpus, out, seed, executor or LocalExecutor(), faces)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as many as a worker has: sums in another order would make other bytes
+        try:
+            _film_parts(recipe, known, others, casts, corpus, out, seed, executor or LocalExecutor(), faces)
+        finally:
+            torch.set_num_threads(threads)
         add_references(recipe, known, corpus, out)
         if recipe.real_negatives:
             add_real_negatives(others, casts, corpus, out)
         _stage(3, "questions, answers, leak check, contact sheet")
-        manifest = finish(corpus, out, plan=recipe.questions, seed=seed, allow=allow)
-        return manifest
+        return finish(corpus, out, plan=recipe.questions, seed=seed, allow=allow)
 
 
 def _casts(
@@ -103,19 +108,7 @@ def _casts(
                 "source."
             )
         subjects[k.request.name] = own
-    dealt = split_people([*others.strangers, *others.lookalikes], used)
-    return casts_of(subjects, _of(others.strangers, dealt), _of(others.lookalikes, dealt))
-
-
-def _of(
-    people: Sequence[Sequence[Actor]], dealt: Mapping[Split, Sequence[Sequence[Actor]]]
-) -> dict[Split, list[Actor]]:
-    """Those of ``people`` in each split."""
-    own = {id(person) for person in people}
-    return {
-        split: [actor for person in group if id(person) in own for actor in person]
-        for split, group in dealt.items()
-    }
+    return casts_of(subjects, others.strangers, others.lookalikes, used)
 
 
 def _film_parts(
@@ -138,7 +131,6 @@ def _film_parts(
         )
         for k in known
     }
-    torch.set_num_threads(1)  # sums in another order would make other bytes: as many threads as a worker has
     parts = [_directed(part, known, recipe) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
     total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())
@@ -159,8 +151,7 @@ def _film_parts(
 
 def _directed(part: Part, known: Sequence[Known], recipe: Recipe) -> Part:
     """``part`` for the gender and age of the subjects, where its scenes depend on them."""
-    direct = getattr(part.studio, "directed", None)
-    if direct is None:
+    if not isinstance(part.studio, Prompted):
         return part
     found: dict[str, Attributes] = {
         k.request.name: read_attributes(
@@ -177,7 +168,7 @@ def _directed(part: Part, known: Sequence[Known], recipe: Recipe) -> Part:
             f"{', '.join(f'{name} {a.gender} {a.age_group}' for name, a in found.items())}. "
             "Make a corpus for each."
         )
-    return replace(part, studio=direct(next(iter(found.values()))))
+    return replace(part, studio=part.studio.directed(next(iter(found.values()))))
 
 
 def _request(

@@ -118,6 +118,7 @@ def plan_takes(
         in_turn = studio.plan(rng, split)
         own = {name: deal(rng, actors) for name, actors in cast.subjects.items()}
         others, alike = strangers(rng, cast.strangers), strangers(rng, cast.lookalikes)
+        stem = f"{prefix}-{split}" if prefix else split
         again = f"-again{attempt}" if attempt else ""
         scenes = []
         for n in range(size.scenes):
@@ -127,14 +128,7 @@ def plan_takes(
             scene = studio.match(next(in_turn), [actor for _, actor in people])
             scenes.append(
                 [
-                    Take(
-                        f"{prefix}{prefix and '-'}{split}-{n:03d}-{role}{again}",
-                        split,
-                        name,
-                        actor,
-                        scene,
-                        role,
-                    )
+                    Take(f"{stem}-{n:03d}-{role}{again}", split, name, actor, scene, role)
                     for role, (name, actor) in enumerate(people)
                 ]
             )

@@ -13,6 +13,7 @@ from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.animation.recent import Recent
 from pvchat.synthesis.composer import opening_of
 from pvchat.synthesis.light import Light
+from pvchat.synthesis.photos import photo_hash
 from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts, with_article
 from pvchat.synthesis.roles import Adapter, Made
@@ -33,7 +34,7 @@ _SHADOW = 0.28  # of the person on the place behind
 
 class PhotoStudio(Studio[Actor, Scene]):
     """Films ``Actor``s in ``Scene``s at ``fps``, ``size_px`` square: the cast first gets one treatment
-    (``match``), then each is shot. Same scene, same bytes. A ``takes.Studio``."""
+    (``match``), then each is shot. Same scene, same bytes."""
 
     origin: Origin = "warp"
 
@@ -147,7 +148,7 @@ class PhotoStudio(Studio[Actor, Scene]):
             plate = _shaded(seen(plate, at, size_px=self._size_px, far=True), person)
             plate.paste(person, mask=person.getchannel("A"))
             frames.append(light.finish(np.asarray(plate), np.roll(noise, 37 * i, (0, 1))))
-        source = hashlib.sha256(repr(actor.photo.shape).encode() + actor.photo.tobytes()).hexdigest()[:16]
+        source = photo_hash(actor.photo)
         return Made(np.stack(frames), self._fps, self.adapter, scene.seed, self._command(scene), (source,))
 
     def facts(self, scene: Scene) -> Facts:
@@ -162,8 +163,9 @@ class PhotoStudio(Studio[Actor, Scene]):
 
     def _prepare(self, actor: Actor) -> Prepared:
         unit_px = 1.1 * HEIGHTS[1] / HEAD * self._size_px
-        key = hashlib.sha256(repr(actor.photo.shape).encode() + actor.photo.tobytes()).hexdigest()
-        return self._prepared.get(key, lambda: prepare(actor, self._animator, unit_px=unit_px))
+        return self._prepared.get(
+            photo_hash(actor.photo), lambda: prepare(actor, self._animator, unit_px=unit_px)
+        )
 
 
 def _treatment(scene: Scene) -> Treatment:
