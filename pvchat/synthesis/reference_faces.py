@@ -48,10 +48,12 @@ class ReferenceFace:
 @dataclass(frozen=True)
 class FoundFaces:
     """``kept``: the best faces of the person, the best first. ``rejected``: those with a fault, in the order
-    of files and times, and why. ``notes``: what the user should know, a sentence each."""
+    of files and times, and why. ``spare``: names of good ones that were not needed. ``notes``: what the user
+    should know, a sentence each."""
 
     kept: tuple[ReferenceFace, ...]
     rejected: tuple[Reject, ...]
+    spare: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -135,10 +137,9 @@ def find_faces(
     kept = _best(candidates, count, notes)
     chosen = {id(c) for c in kept}
     others = [c for c in candidates if id(c) not in chosen]
-    if spare := sum(not c.reasons for c in others):
-        notes.append(f"{spare} more good faces were not needed.")
+    spare = tuple(c.source_id for c in others if not c.reasons)
     rejected = tuple(Reject(c.source_id, ", ".join(c.reasons), c.thumb[None]) for c in others if c.reasons)
-    return FoundFaces(tuple(_cut(kept)), rejected, tuple(notes))
+    return FoundFaces(tuple(_cut(kept)), rejected, spare, tuple(notes))
 
 
 def reference_files(paths: Sequence[str | Path]) -> list[Path]:

@@ -93,6 +93,8 @@ def test_every_clip_has_a_history_and_the_sheet_and_statistics_are_there(corpus:
     assert (numbers["clips"], numbers["gate"]) == (9, {"pasted": {"made": 7, "rejected": 0}})
     assert numbers["identity"]["eileen"]["own_most"] < numbers["identity"]["eileen"]["nearest_other"]
     assert (corpus / "faces" / "eileen" / "00.png").is_file()
+    left_out = json.loads((corpus / "faces" / "eileen" / "left_out.json").read_text())
+    assert left_out == {}  # all photos are good, and few
 
 
 def test_a_finished_corpus_is_left_alone(
