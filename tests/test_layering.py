@@ -35,6 +35,7 @@ TIERS = {
     "training": {
         "callbacks",
         "checkpoints",
+        "comparison",
         "evaluation",
         "loading",
         "loggers",
@@ -47,6 +48,7 @@ TIERS = {
         "arguments",
         "chat",
         "cli",
+        "compare_command",
         "data_command",
         "doctor",
         "forget_command",
