@@ -7,9 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import torch
+from torchmetrics import Metric
 
 from pvchat.batch import Batch, QuestionType
-from pvchat.metrics import CorpusBLEU, NamingAccuracy, PresenceAccuracy, PresenceRanking
+from pvchat.metrics import (
+    CorpusBLEU,
+    NamingAccuracy,
+    PresenceAccuracy,
+    PresenceCalibration,
+    PresenceRanking,
+)
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
@@ -21,6 +28,7 @@ OPEN_TYPES = ("appearance", "action", "location", "general")
 
 RANKING = {
     "auc": "presence_auc",
+    "fpr95": "presence_fpr95",
     "balanced_accuracy": "score_balanced_accuracy",
     "balanced_accuracy_calibrated": "calibrated_balanced_accuracy",
 }
@@ -29,7 +37,8 @@ RANKING = {
 @dataclass(frozen=True)
 class Prediction:
     """One question under one control. ``answer`` is None where only the score was asked for; ``score`` is
-    the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties."""
+    the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties.
+    ``look_alike``: as of ``Example``."""
 
     id: str
     clip_id: str
@@ -43,6 +52,7 @@ class Prediction:
     reference: str
     answer: str | None
     score: float
+    look_alike: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "presence": dict(self.presence)}
@@ -85,6 +95,7 @@ def predict(
             reference=e.answer,
             answer=answer,
             score=score,
+            look_alike=e.look_alike,
         )
         for e, answer, score in zip(batch.examples, answers, scores, strict=True)
     ]
@@ -129,9 +140,25 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
     if beside:
         no = sum(p.score <= threshold for p in beside) / len(beside)
         numbers["calibrated_accuracy_no_beside_another"] = no
+    numbers |= {RANKING[name]: value for name, value in _ranked(predictions, threshold).items()}
+    alike = [p for p in predictions if p.polarity == "yes" or p.look_alike]
+    if "fpr95" in (ranked := _ranked(alike, threshold)) and any(p.look_alike for p in alike):
+        numbers["presence_fpr95_look_alikes"] = ranked["fpr95"]
+    for name, shift in (("presence", 0.0), ("calibrated", threshold)):
+        calibration = PresenceCalibration(threshold=shift)
+        calibration.update(*_scored(predictions))
+        numbers |= {f"{name}_{key}": value for key, value in _computed(calibration).items()}
+    return numbers
+
+
+def _scored(predictions: Sequence[Prediction]) -> tuple[list[float], list[bool]]:
+    return [p.score for p in predictions], [p.polarity == "yes" for p in predictions]
+
+
+def _ranked(predictions: Sequence[Prediction], threshold: float) -> dict[str, float]:
     ranking = PresenceRanking(threshold=threshold)
-    ranking.update([p.score for p in predictions], [p.polarity == "yes" for p in predictions])
-    return numbers | {RANKING[name]: value for name, value in _computed(ranking).items()}
+    ranking.update(*_scored(predictions))
+    return _computed(ranking)
 
 
 def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -144,7 +171,7 @@ def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
     return _computed(metric)
 
 
-def _computed(metric: NamingAccuracy | PresenceAccuracy | PresenceRanking) -> dict[str, float]:
+def _computed(metric: Metric) -> dict[str, float]:
     numbers = {name: float(value) for name, value in metric.compute().items()}
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 

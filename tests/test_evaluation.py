@@ -1,5 +1,6 @@
 """Controls and numbers of a test: what is shown under each control, and each metric by hand."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss
 from tiny import changed, fit, make_batch, make_chat, make_corpus, make_data, make_module, state
+from torchmetrics.functional.classification import binary_calibration_error
 
 from pvchat.batch import Batch
 from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
@@ -57,6 +60,31 @@ def test_scores_have_an_auc_and_two_thresholds() -> None:
     assert numbers["main/score_balanced_accuracy"] == 0.5
     assert numbers["main/calibrated_balanced_accuracy"] == 0.75
     assert "main/presence_accuracy" not in numbers  # nothing was written
+
+
+def test_scores_are_probabilities_as_they_are_and_shifted_by_the_threshold() -> None:
+    scores = {"yes": (3.0, 1.0), "no": (2.0, 0.5)}
+    predictions = [said(None, side, score) for side, values in scores.items() for score in values]
+    truth, raw = [1, 1, 0, 0], [3.0, 1.0, 2.0, 0.5]
+    numbers = summarise(predictions, threshold=0.75)
+    for name, shift in (("presence", 0.0), ("calibrated", 0.75)):
+        probabilities = [1 / (1 + math.exp(shift - score)) for score in raw]
+        off = binary_calibration_error(torch.tensor(probabilities), torch.tensor(truth), n_bins=10)
+        assert numbers[f"main/{name}_ece"] == pytest.approx(off.item(), abs=1e-6)
+        brier = brier_score_loss(truth, probabilities)
+        assert numbers[f"main/{name}_brier"] == pytest.approx(brier)
+
+
+def test_look_alikes_are_taken_for_the_person_more_often() -> None:
+    """Everybody who is there is found above 1, and so are one of four others, but one of two look-alikes."""
+    there = [said(None, "yes", score) for score in (1.0, 2.0, 3.0)]
+    strangers = [said(None, "no", score) for score in (-3.0, -2.0)]
+    alike = [said(None, "no", score, look_alike=True) for score in (0.5, 1.5)]
+    numbers = summarise([*there, *strangers, *alike], threshold=0.0)
+    assert numbers["main/presence_fpr95"] == 0.25
+    assert numbers["main/presence_fpr95_look_alikes"] == 0.5
+    assert "main/presence_fpr95_look_alikes" not in summarise([*there, *strangers], threshold=0.0)
+    assert "main/presence_fpr95_look_alikes" not in summarise(alike, threshold=0.0)
 
 
 def test_one_side_alone_has_no_balance() -> None:

@@ -1,8 +1,9 @@
 """Metrics: answers, scores and truths in, numbers out; a functional core and thin classes that add up."""
 
 from pvchat.metrics.bleu import CorpusBLEU
+from pvchat.metrics.calibration import PresenceCalibration
 from pvchat.metrics.naming import NamingAccuracy
 from pvchat.metrics.presence import PresenceAccuracy
 from pvchat.metrics.ranking import PresenceRanking
 
-__all__ = ["CorpusBLEU", "NamingAccuracy", "PresenceAccuracy", "PresenceRanking"]
+__all__ = ["CorpusBLEU", "NamingAccuracy", "PresenceAccuracy", "PresenceCalibration", "PresenceRanking"]

@@ -29,8 +29,11 @@ class Corpus:
     lost: int = 0
 
 
-def record_of(clip: Clip[A, S], studio: Studio[A, S], subjects: Sequence[str]) -> Record:
-    """The manifest's line of a clip, without questions."""
+def record_of(
+    clip: Clip[A, S], studio: Studio[A, S], subjects: Sequence[str], look_alikes: Collection[str] = ()
+) -> Record:
+    """The manifest's line of a clip, without questions. ``look_alikes``: persons chosen for looking like a
+    subject."""
     take, told = clip.take, studio.tell(clip.take.scene)
     return Record(
         id=take.id,
@@ -40,6 +43,7 @@ def record_of(clip: Clip[A, S], studio: Studio[A, S], subjects: Sequence[str]) -
         background=told.background,
         clothes=told.clothes,
         motion=told.motion,
+        look_alike=True if take.subject is None and take.actor.person in look_alikes else None,
         origin="negative" if take.subject is None else studio.origin,
         split=take.split,
         licence=take.actor.licence,

@@ -131,6 +131,7 @@ def _film_parts(
         )
         for k in known
     }
+    look_alikes = {actor.person for person in others.lookalikes for actor in person}
     parts = [_directed(part, known, recipe) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
     total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())
@@ -142,7 +143,7 @@ def _film_parts(
             filmed = film(plan, splits, camera=camera, executor=executor, done=bar.update)
             corpus.lost += filmed.lost
             for clip in filmed.kept:
-                record = record_of(clip, part.studio, corpus.subjects)
+                record = record_of(clip, part.studio, corpus.subjects, look_alikes)
                 corpus.records.append(record)
                 if part.open_questions:
                     witness = witness_of(part, recipe, record, clip.take.scene)

@@ -121,6 +121,16 @@ def test_a_recording_is_split_in_time(photos: Path, tmp_path: Path) -> None:
     assert seconds["test"] >= 1.625
 
 
+def test_look_alikes_are_marked(photos: Path, tmp_path: Path, corpus: Path) -> None:
+    assert {r.look_alike for r in read_manifest(corpus / "manifest.jsonl")} == {None}
+    request = SubjectRequest("eileen", [str(photos / "first.png"), str(photos / "second.png")])
+    part = Part(PastedStudio(), Scenes(train=1, validation=0, test=1), lookalikes=1)
+    made = recipe(parts=[part], others=Admirals(alike=True))
+    records = read_manifest(synthesize([request], made, out=tmp_path / "corpus"))
+    marked = {(r.presence["eileen"], r.look_alike) for r in records}
+    assert marked == {(True, None), (False, True)}
+
+
 def test_real_footage_is_not_the_subjects_alone(photos: Path, tmp_path: Path) -> None:
     request = SubjectRequest("eileen", [str(photos / "first.png"), str(photos / "second.png")])
     beside = recipe(others=Admirals(originals=True))
