@@ -107,6 +107,40 @@ def test_what_is_wrong_is_said_before_anything_is_made(
     assert not (tmp_path / "corpus").exists()
 
 
+def test_references_are_opened_before_anything_is_made(
+    photo: Path,
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = [tmp_path / "broken.mp4", tmp_path / "broken.jpg"]
+    for file in broken:
+        file.write_text("no picture")
+    command = [
+        "synthesize",
+        "-c",
+        config,
+        "--out",
+        str(tmp_path / "corpus"),
+        "--subject",
+        "tom",
+        "--reference",
+    ]
+    assert main([*command, str(photo), str(broken[0]), "--like", str(broken[1])]) == 2
+    said = capsys.readouterr()
+    assert "2 references cannot be read" in said.err
+    assert "[1/4]" not in said.out
+    seen: list[list[Path]] = []
+    monkeypatch.setattr(
+        "pvchat.synthesis.pipeline.synthesize.known_subject",
+        lambda subject, files, *_: seen.append(files) or signal.raise_signal(signal.SIGTERM),
+    )
+    assert main([*command, str(photo.parent)]) == 128 + signal.SIGTERM  # a folder
+    assert seen == [[photo]]
+    assert "broken.jpg' is not a photo" in capsys.readouterr().out
+
+
 def test_options_of_a_subject_stand_behind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["synthesize", "--reference", "a.mp4", "--subject", "tom", "--out", str(tmp_path)])

@@ -38,7 +38,7 @@ from pvchat.synthesis.pipeline.recipe import Part, Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, plan_takes
 from pvchat.synthesis.pipeline.witnessing import witness_of
-from pvchat.synthesis.reference_faces import reference_files
+from pvchat.synthesis.reference_files import opened
 from pvchat.synthesis.roles import Executor
 from pvchat.synthesis.splits import Shared
 from pvchat.synthesis.studio.actors import Actor
@@ -59,7 +59,10 @@ def synthesize(
 ) -> Path:
     """Make the corpus of ``subjects`` in ``out`` and return its manifest; clips that are there are kept.
     Raises UserError for a request that cannot be met."""
-    files = {s.name: each_once(reference_files(s.reference)) for s in subjects}
+    found = opened([s.reference for s in subjects] + [s.like for s in subjects])
+    references, likes = found[: len(subjects)], found[len(subjects) :]
+    files = {s.name: each_once(own.files) for s, own in zip(subjects, references, strict=True)}
+    subjects = [replace(s, like=list(map(str, o.files))) for s, o in zip(subjects, likes, strict=True)]
     request = _request(subjects, files, config, seed, allow, places)
     with corpus_folder(out, request, config), writing(out):
         if (out / MANIFEST).is_file() and (out / STATISTICS).is_file():
@@ -68,6 +71,8 @@ def synthesize(
             return out / MANIFEST
         recipe.check()
         corpus = Corpus(tuple(s.name for s in subjects))
+        corpus.notes += [note for some in found for note in some.notes]
+        print("".join(f"{note}\n" for note in corpus.notes), end="")
         faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
         known = [known_subject(s, files[s.name], faces, mesh, recipe, out, corpus) for s in subjects]
@@ -187,7 +192,7 @@ def _request(
             {
                 **{k: v for k, v in vars(s).items() if k not in ("reference", "like")},
                 "files": [content_hash(f) for f in files[s.name]],
-                "like": [content_hash(f) for f in reference_files(s.like)] if s.like else [],
+                "like": [content_hash(Path(f)) for f in s.like],
             }
             for s in subjects
         ],
