@@ -115,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     _synthesize(add("synthesize", help="one clip of a person -> a training corpus"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
     _compare(add("compare", help="do two runs, or groups of runs, differ by more than chance?"))
+    _report(add("report", help="one page about a run, or all runs of a folder"))
     _data(add("data", help="check a manifest, or pack its corpus into shards"))
     _forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
@@ -225,6 +226,16 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="RUNS_B", help="what A is compared with")
     parser.add_argument("--out", metavar="DIR", help="write comparison.md and comparison.json there")
     parser.set_defaults(module="pvchat.compare_command")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes one HTML file with everything in it: presence with its controls, open questions, curves, "
+        "activation of heads, reliability of the scores, the worst mistakes with frames."
+    )
+    parser.add_argument("runs", metavar="RUNS", help="a tested run, or a folder of them")
+    parser.add_argument("--out", metavar="FILE", help="default: RUNS/report.html")
+    parser.set_defaults(module="pvchat.report_command")
 
 
 def _data(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,13 @@ class ScoredRun:
     threshold: float
     predictions: tuple[Prediction, ...]
 
+    def about(self, subject: str) -> list[Prediction]:
+        """What was asked about ``subject``, under every control; with one subject also what names nobody."""
+        if subject not in self.subjects:
+            return []
+        alone = len(self.subjects) == 1
+        return [p for p in self.predictions if subject in p.subjects or (alone and not p.subjects)]
+
 
 @dataclass(frozen=True)
 class Row:
@@ -144,7 +151,7 @@ def _unit_means(
     units: list[str] = []
     for run in runs:
         for subject in subjects:
-            asked = _about(run, subject)
+            asked = [p for p in run.about(subject) if p.control == "main"]
             clips = sorted({p.clip_id for p in asked})
             parts = {c: [p for p in asked if p.clip_id == c] for c in clips} if of_clips else {subject: asked}
             for unit, predictions in parts.items():
@@ -155,21 +162,10 @@ def _unit_means(
     return subject_means(values, units)
 
 
-def _about(run: ScoredRun, subject: str) -> list[Prediction]:
-    """What the run was asked about ``subject``; with one subject also what names nobody."""
-    if subject not in run.subjects:
-        return []
-    alone = len(run.subjects) == 1
-    return [
-        p
-        for p in run.predictions
-        if p.control == "main" and (subject in p.subjects or (alone and not p.subjects))
-    ]
-
-
 def _different_questions(a: Sequence[ScoredRun], b: Sequence[ScoredRun], shared: Sequence[str]) -> str:
     asked = [
-        {(s, p.id, p.question) for run in runs for s in shared for p in _about(run, s)} for runs in (a, b)
+        {(s, p.id, p.question) for run in runs for s in shared for p in run.about(s) if p.control == "main"}
+        for runs in (a, b)
     ]
     if not (differ := len(asked[0] ^ asked[1])):
         return ""

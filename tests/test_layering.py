@@ -56,6 +56,7 @@ TIERS = {
         "lr_find",
         "planning",
         "quickstart",
+        "report_command",
         "synthesize_command",
     },
 }
