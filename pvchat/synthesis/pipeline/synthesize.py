@@ -17,11 +17,11 @@ from pvchat.faces import FaceAnalyzer
 from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.attributes import Attributes, read_attributes
 from pvchat.synthesis.executors import LocalExecutor
-from pvchat.synthesis.gate import IdentityGate, calibrate
 from pvchat.synthesis.pipeline.casts import casts_of, split_own
 from pvchat.synthesis.pipeline.filming import Camera, film
 from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
 from pvchat.synthesis.pipeline.folder import corpus_folder
+from pvchat.synthesis.pipeline.gates import gates_of
 from pvchat.synthesis.pipeline.generator_studios import Prompted
 from pvchat.synthesis.pipeline.known_subjects import (
     Known,
@@ -127,15 +127,7 @@ def _film_parts(
     executor: Executor,
     faces: FaceAnalyzer,
 ) -> None:
-    gates = {
-        k.request.name: IdentityGate(
-            references=k.looks,
-            calibration=calibrate(k.looks, others.impostors, far=recipe.gate.far),
-            faces=faces,
-            num_frames=recipe.gate.num_frames,
-        )
-        for k in known
-    }
+    gates = gates_of(known, others.impostors, casts, settings=recipe.gate, faces=faces)
     look_alikes = {actor.person for person in others.lookalikes for actor in person}
     parts = [_directed(part, known, recipe) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
