@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pvchat import __version__
 from pvchat.datamodules.manifest import Split
 from pvchat.datamodules.video import content_hash
+from pvchat.endpoint.replies import noting
 from pvchat.errors import UserError, writing
 from pvchat.faces import FaceAnalyzer
 from pvchat.synthesis.animation.face_mesh import FaceMesh
@@ -20,9 +21,10 @@ from pvchat.synthesis.executors import LocalExecutor
 from pvchat.synthesis.pipeline.casts import casts_of, split_own
 from pvchat.synthesis.pipeline.filming import Camera, film
 from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
-from pvchat.synthesis.pipeline.folder import corpus_folder
+from pvchat.synthesis.pipeline.folder import FACES, corpus_folder
 from pvchat.synthesis.pipeline.gates import gates_of
 from pvchat.synthesis.pipeline.generator_studios import Prompted
+from pvchat.synthesis.pipeline.history import note_replies
 from pvchat.synthesis.pipeline.known_subjects import (
     Known,
     actors_of,
@@ -129,7 +131,7 @@ def _film_parts(
 ) -> None:
     gates = gates_of(known, others.impostors, casts, settings=recipe.gate, faces=faces)
     look_alikes = {actor.person for person in others.lookalikes for actor in person}
-    parts = [_directed(part, known, recipe) for part in recipe.parts]
+    parts = [_directed(part, known, recipe, out) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
     total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())
     with tqdm(total=total, desc="clips", unit="clip") as bar:
@@ -147,19 +149,20 @@ def _film_parts(
                     corpus.witnesses[record.id] = {clip.take.subject: witness} if witness else {}
 
 
-def _directed(part: Part, known: Sequence[Known], recipe: Recipe) -> Part:
+def _directed(part: Part, known: Sequence[Known], recipe: Recipe, out: Path) -> Part:
     """``part`` for the gender and age of the subjects, where its scenes depend on them."""
     if not isinstance(part.studio, Prompted):
         return part
-    found: dict[str, Attributes] = {
-        k.request.name: read_attributes(
-            recipe.captioner,
-            k.faces.kept[0].frame[None],
-            gender=k.request.gender,  # type: ignore[arg-type]
-            age_group=k.request.age,  # type: ignore[arg-type]
-        )
-        for k in known
-    }
+    found: dict[str, Attributes] = {}
+    for k in known:
+        with noting() as keys:
+            found[k.request.name] = read_attributes(
+                recipe.captioner,
+                k.faces.kept[0].frame[None],
+                gender=k.request.gender,  # type: ignore[arg-type]
+                age_group=k.request.age,  # type: ignore[arg-type]
+            )
+        note_replies(out / FACES / k.request.name / "attributes.json", keys)
     if len(set(found.values())) > 1:
         raise UserError(
             "subjects who share prompts must be of one gender and age group: got "
