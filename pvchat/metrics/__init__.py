@@ -2,8 +2,16 @@
 
 from pvchat.metrics.bleu import CorpusBLEU
 from pvchat.metrics.calibration import PresenceCalibration
+from pvchat.metrics.intervals import IntervalIoU
 from pvchat.metrics.naming import NamingAccuracy
 from pvchat.metrics.presence import PresenceAccuracy
 from pvchat.metrics.ranking import PresenceRanking
 
-__all__ = ["CorpusBLEU", "NamingAccuracy", "PresenceAccuracy", "PresenceCalibration", "PresenceRanking"]
+__all__ = [
+    "CorpusBLEU",
+    "IntervalIoU",
+    "NamingAccuracy",
+    "PresenceAccuracy",
+    "PresenceCalibration",
+    "PresenceRanking",
+]

@@ -47,4 +47,4 @@ def test_ways_to_name_a_concept(spelled: str) -> None:
 
 
 def test_other_words_stay() -> None:
-    assert named("Dredred dolls like <red_doll>s.", "red_doll") == "Dredred dolls like <red_doll>s."
+    assert named("A wired doll and <red_doll>.", "red_doll") == "A wired doll and <red_doll>."
