@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from pvchat.datamodules.manifest import QA, TRAINED, Record, Split, check_records
-from pvchat.datamodules.sources.asking import existence
+from pvchat.datamodules.sources.wording import existence
 from pvchat.datamodules.video import PHOTOS
 from pvchat.errors import UserError
 from pvchat.subjects import mentions

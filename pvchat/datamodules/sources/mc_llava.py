@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pvchat.datamodules.manifest import QA, Record, Split
-from pvchat.datamodules.sources.asking import choice, opened
 from pvchat.datamodules.sources.concepts import (
     ConceptSource,
     folders,
@@ -19,6 +18,7 @@ from pvchat.datamodules.sources.concepts import (
     read_object,
     text_of,
 )
+from pvchat.datamodules.sources.wording import choice, opened
 from pvchat.errors import UserError
 from pvchat.subjects import mention
 

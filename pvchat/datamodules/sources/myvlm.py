@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pvchat.datamodules.manifest import QA, Record
-from pvchat.datamodules.sources.asking import named, opened
 from pvchat.datamodules.sources.concepts import ConceptSource, folders, natural, read_object
+from pvchat.datamodules.sources.wording import named, opened
 from pvchat.errors import UserError
 from pvchat.subjects import mention
 

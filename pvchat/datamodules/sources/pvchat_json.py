@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pvchat.datamodules.manifest import QA, Origin, Record, Split, check_records
-from pvchat.datamodules.sources.asking import question_type
+from pvchat.datamodules.sources.wording import question_type
 from pvchat.errors import UserError
 from pvchat.subjects import check_name, mention, mentions
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pvchat.datamodules.manifest import QA, Record, Split
-from pvchat.datamodules.sources.asking import opened
 from pvchat.datamodules.sources.concepts import ConceptSource, read_object
+from pvchat.datamodules.sources.wording import opened
 from pvchat.errors import UserError
 from pvchat.subjects import mention
 

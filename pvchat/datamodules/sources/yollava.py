@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pvchat.datamodules.manifest import QA, Record, Split
-from pvchat.datamodules.sources.asking import choice
 from pvchat.datamodules.sources.concepts import ConceptSource, folders, read_object, text_of
+from pvchat.datamodules.sources.wording import choice
 from pvchat.errors import UserError
 from pvchat.subjects import mention
 

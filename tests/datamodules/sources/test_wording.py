@@ -1,6 +1,6 @@
 import pytest
 
-from pvchat.datamodules.sources.asking import choice, existence, named, opened, question_type
+from pvchat.datamodules.sources.wording import choice, existence, named, opened, question_type
 from pvchat.errors import UserError
 from pvchat.metrics.functional.presence import parse_presence
 
