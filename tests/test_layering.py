@@ -37,6 +37,7 @@ TIERS = {
         "checkpoints",
         "comparison",
         "evaluation",
+        "judging",
         "loading",
         "loggers",
         "reporting",
@@ -70,6 +71,7 @@ FORBIDDEN = {
     "training": {"synthesis"},
     "callbacks": {"synthesis"},
     "evaluation": {"synthesis"},
+    "judging": {"synthesis"},
 }
 # A functional core and its class, a loss and the callback that shows it: one noun, two places.
 PAIRS = [{"metrics", "metrics/functional"}, {"losses", "callbacks"}]

@@ -6,6 +6,7 @@ from pvchat.metrics.intervals import IntervalIoU
 from pvchat.metrics.naming import NamingAccuracy
 from pvchat.metrics.presence import PresenceAccuracy
 from pvchat.metrics.ranking import PresenceRanking
+from pvchat.metrics.rubric import RubricScore
 
 __all__ = [
     "CorpusBLEU",
@@ -14,4 +15,5 @@ __all__ = [
     "PresenceAccuracy",
     "PresenceCalibration",
     "PresenceRanking",
+    "RubricScore",
 ]
