@@ -11,20 +11,24 @@ from torchmetrics import Metric
 
 from pvchat.batch import Batch, QuestionType
 from pvchat.metrics import (
+    BERTScore,
     CorpusBLEU,
     NamingAccuracy,
     PresenceAccuracy,
     PresenceCalibration,
     PresenceRanking,
 )
+from pvchat.metrics.functional.bert_score import TextEncoder
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
+from pvchat.metrics.functional.text import bleu_signature
 from pvchat.modules.video_chat import VideoChat
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 OPEN_TYPES = ("appearance", "action", "location", "general")
+BLEU_ORDERS = (1, 4)
 
 RANKING = {
     "auc": "presence_auc",
@@ -116,13 +120,16 @@ def summarise(
     *,
     threshold: float,
     vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
+    encoder: TextEncoder | None = None,
 ) -> dict[str, float]:
     """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
-    every written answer; with a ``vocabulary`` of each type also what answers name."""
+    every written answer; with a ``vocabulary`` of each type also what answers name, with an ``encoder`` also
+    BERTScore, which takes its time."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
-        numbers = _existence([p for p in chosen if p.polarity is not None], threshold) | _text(chosen)
+        numbers = _existence([p for p in chosen if p.polarity is not None], threshold)
+        numbers |= _text(chosen, encoder)
         numbers |= _naming(chosen, vocabulary or {})
         result |= {f"{control}/{name}": value for name, value in numbers.items()}
     return result
@@ -176,7 +183,13 @@ def _computed(metric: Metric) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
 
-def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
+def signatures(encoder: TextEncoder | None = None) -> dict[str, str]:
+    """How the numbers of ``summarise`` that depend on tools came about."""
+    bleu = {f"bleu{order}": bleu_signature(max_order=order) for order in BLEU_ORDERS}
+    return bleu | ({f"bertscore_{encoder.name}": encoder.signature} if encoder else {})
+
+
+def _text(predictions: Sequence[Prediction], encoder: TextEncoder | None) -> dict[str, float]:
     """Open questions are counted apart by whether all they ask about are on screen: what is known of the
     absent is a refusal from a template, which is easy and would hide that nothing else is right."""
     answered = [p for p in predictions if p.answer is not None]
@@ -192,10 +205,15 @@ def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
             numbers[f"{kind}_refused"] = sum(map(_is_refused, hidden)) / len(hidden)
     for side, chosen in (("", answered), ("_present", present), ("_absent", absent)):
         if chosen:
-            for order in (1, 4):
+            pair = [p.answer or "" for p in chosen], [p.reference for p in chosen]
+            for order in BLEU_ORDERS:
                 bleu = CorpusBLEU(max_order=order)
-                bleu.update([p.answer or "" for p in chosen], [p.reference for p in chosen])
+                bleu.update(*pair)
                 numbers[f"bleu{order}{side}"] = float(bleu.compute())
+            if encoder is not None:
+                likeness = BERTScore(encoder=encoder)
+                likeness.update(*pair)
+                numbers |= {f"{name}{side}": value for name, value in _computed(likeness).items()}
     return numbers
 
 

@@ -1,5 +1,6 @@
 """Metrics: answers, scores and truths in, numbers out; a functional core and thin classes that add up."""
 
+from pvchat.metrics.bert_score import BERTScore
 from pvchat.metrics.bleu import CorpusBLEU
 from pvchat.metrics.calibration import PresenceCalibration
 from pvchat.metrics.intervals import IntervalIoU
@@ -9,6 +10,7 @@ from pvchat.metrics.ranking import PresenceRanking
 from pvchat.metrics.rubric import RubricScore
 
 __all__ = [
+    "BERTScore",
     "CorpusBLEU",
     "IntervalIoU",
     "NamingAccuracy",
