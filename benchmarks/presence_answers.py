@@ -186,7 +186,7 @@ No, the video shows a woman cooking.|No, this is not <tom>.|No, I only see a dog
 No, the person is not in this video.|The clip is devoid of <tom>.|I fail to find <tom>.
 My review confirms the absence of <tom>.|Tom is never seen in the video.|<tom> never appears.
 I never see <tom>.|The video never shows <tom>.|<tom> has never been here.|He can never be seen.
-No, Tom isn't here, but there's a man who looks like him.|There is no sign of <tom>.
+No, Tom isn't here, but there's a man who looks like him.
 I can't see <tom>, but I see someone who looks a bit like him in the video.
 There is a man who looks like <tom>, but <tom> is not here."""
 
@@ -310,7 +310,6 @@ Yes, <tom> is here, and he is not alone.
 As shown in the video, <tom> is present in the scene.
 From the footage, I can confirm that <tom> is present.
 Yes, <tom> is the man in the red shirt.
-No one but <tom> is here
 There is <tom>, sitting at the table with a cup of coffee."""
 MODEL_NO = """\
 No, <tom> is not in the video.
@@ -322,6 +321,9 @@ The video does not feature <tom>.
 There is no evidence in the video that <tom> is present.
 I don't see <tom> anywhere in this clip.
 No. The person shown in the clip is a different man.
+No, the person in the video is someone else.
+No one named <tom> is visible.
+No, there is nobody called <tom> in the video.
 No, <tom> does not appear in this clip. Instead, a young woman is dancing.
 Based on the video, <tom> is not present.
 In the video, <tom> cannot be seen.
@@ -332,7 +334,6 @@ I cannot see <tom> in the provided frames.
 There is no person named <tom> in the video.
 No, I couldn't find <tom> in this video."""
 MODEL_UNPARSED = """\
-I can't say <tom> isn't
 I'm sorry, but I can't help with identifying people.
 I'm sorry, but I cannot identify people in videos.
 As an AI language model, I cannot watch videos.
@@ -348,6 +349,14 @@ The video does not provide enough information to determine whether <tom> is pres
 There is not enough information to say that <tom> is present.
 I believe that <tom> is in this video.
 Yes or no.
+<tom> appears to be missing.
+Yes, but he appears to be missing.
+He appears to be giving a speech.
+The man in the video is not <tom>.
+The person in the video is someone else.
+<tom> is not in all frames.
+There is no evidence in the first half that <tom> is present.
+No, the man on the left is not <tom>.
 Yes, but I am not sure.
 The answer depends on the context.
 <tom>, <tom>, <tom>, <tom>, <tom>
@@ -357,14 +366,14 @@ To answer the question, we need to look at the video.
 Sure! Here is a description of the video: a man is cooking."""
 MODEL_TWO = (
     ("Yes, both <tom> and <ann> are in the video. They are sitting at a table.", T, T),
-    ("In the video, <tom> and <ann> are standing next to each other.", T, T),
+    ("In the video, <tom> and <ann> are standing next to each other.", N, N),
     ("<tom> is in the video, but I don't see <ann>.", T, F),
     ("Only <tom> is visible in the video. <ann> is not present.", T, F),
     ("No, neither <tom> nor <ann> is in the video. The video shows a dog.", F, F),
     ("I can see <ann> on the left, but <tom> is not in the frame.", F, T),
     ("The man is <tom>, but the woman is not <ann>.", N, N),
     ("The video shows a man and a woman.", N, N),
-    ("<ann> is here. I can't say <tom> isn't.", N, N),
+    ("<ann> is here. I can't say <tom> isn't.", N, T),
 )
 
 
@@ -382,14 +391,16 @@ def cases() -> Iterator[Case]:
     for text, both in ((PAPER_BOTH, (T, T)), (PAPER_FIRST_ONLY, (T, F)), (PAPER_NEITHER, (F, F))):
         for line in text.splitlines():
             yield Case(
-                "paper, tables 4 and 5", line.format("<tom>", "<ann>"), dict(zip(("tom", "ann"), both))
+                "paper, tables 4 and 5",
+                line.format("<tom>", "<ann>"),
+                dict(zip(("tom", "ann"), both, strict=True)),
             )
     for pattern, text in THREE.items():
         for line in text.splitlines():
             yield Case(
                 "three persons",
                 line.format("<tom>", "<ann>", "<bo>"),
-                dict(zip(("tom", "ann", "bo"), pattern)),
+                dict(zip(("tom", "ann", "bo"), pattern, strict=True)),
             )
     for source, text, value in (
         ("one person", YES, True),

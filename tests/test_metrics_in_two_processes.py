@@ -1,4 +1,4 @@
-"""Every metric gives the same numbers in one process and in two (gloo), which share the questions unevenly."""
+"""Every metric gives the same numbers in one process and in two (gloo) that share the questions unevenly."""
 
 from pathlib import Path
 from typing import Any
