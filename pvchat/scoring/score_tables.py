@@ -21,6 +21,10 @@ NAMES = {
     "calibrated_accuracy_no_beside_another": "score says no beside another subject",
     "bleu1": "BLEU-1, corpus, 0-1",
     "bleu4": "BLEU-4, corpus, 0-1",
+    "bleu1_present": "BLEU-1, open questions, the person is there",
+    "bleu4_present": "BLEU-4, the same",
+    "bleu1_absent": "BLEU-1, open questions, not there",
+    "bleu4_absent": "BLEU-4, the same",
     "ES": "ES, rated by a judge, 1-5",
     "DC": "DC, rated by a judge, 1-5",
 }
@@ -61,7 +65,8 @@ def intervals_are(card: Scorecard) -> str:
         )
     return (
         f"95 % bootstrap intervals over the {card.num_clips} clips of one subject: they do not tell how "
-        "another person would do. An interval without width says that all clips agree, not that others would."
+        "another person would do. An interval without width says that all clips agree, not that others would; one "
+        "clip alone has none."
     )
 
 
@@ -130,7 +135,14 @@ def _parts(card: Scorecard) -> Iterable[Table]:
                 if part == "provenance"
                 else ""
             )
-        yield Table(PART_TITLES[part], header, rows, note)
+        yield _measured(Table(PART_TITLES[part], header, rows, note))
+
+
+def _measured(table: Table) -> Table:
+    """Without the columns that nothing was measured in."""
+    kept = [i for i in range(len(table.header)) if any(row[i] is not None for row in table.rows)]
+    header, rows = [table.header[i] for i in kept], [[row[i] for i in kept] for row in table.rows]
+    return Table(table.title, header, rows, table.note)
 
 
 def _trouble(card: Scorecard) -> Iterable[Table]:
