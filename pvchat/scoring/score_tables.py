@@ -65,8 +65,8 @@ def intervals_are(card: Scorecard) -> str:
         )
     return (
         f"95 % bootstrap intervals over the {card.num_clips} clips of one subject: they do not tell how "
-        "another person would do. An interval without width says that all clips agree, not that others would; one "
-        "clip alone has none."
+        "another person would do. An interval without width says that all clips agree, not that others "
+        "would; one clip alone has none."
     )
 
 
