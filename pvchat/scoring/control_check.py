@@ -12,7 +12,7 @@ from pvchat.scoring.intervals import auc_interval, mean_of_shares
 from pvchat.statistics import MIN_SUBJECTS_FOR_TEST, Interval, bootstrap_interval
 
 LEAKS: Mapping[ControlName, str] = {
-    "text_only": "the questions tell the answer, no video is needed",
+    "text_only": "the questions alone tell the answer",
     "face_blanked": "something other than the face tells the answer: place, clothes, the recording",
 }
 CHANCE, ALARMS = 0.5, 0.05
@@ -38,7 +38,7 @@ class Check:
         if self.verdict == "leaves chance":
             return f"WARNING: {self.control} leaves chance ({told}): {LEAKS[self.control]}."
         if self.verdict == "not asked":
-            return f"{self.control} was not asked: whether {LEAKS[self.control]} is not known."
+            return f"{self.control} was not asked: it is not known whether {LEAKS[self.control]}."
         return f"{self.control}: {self.verdict} ({told})."
 
 

@@ -138,7 +138,7 @@ def _scores(
 ) -> dict[str, Array]:
     """(resamples,) of what is made of presence scores alone."""
     bare = [[replace(p, answer=None) for p in clip if p.polarity is not None] for clip in clips]
-    if len({p.polarity for clip in bare for p in clip}) < 2:
+    if all(name.endswith(COUNTS) for name in numbers([p for clip in bare for p in clip])):
         return {}
     found: dict[str, list[float]] = {}
     for draw in draws:

@@ -114,7 +114,7 @@ def _bar(interval: Interval) -> str:
 
 def _quoted(text: str) -> str:
     """Markdown of ``text`` as it is: no mark-up in it is obeyed."""
-    return re.sub(r"([\\`*_{}\[\]()#+!<>&~])", r"\\\1", cut(text))
+    return re.sub(r"([\\`*_{}\[\]()#+!~])", r"\\\1", escape(cut(text), quote=False))
 
 
 def _signatures(card: Scorecard) -> str:
