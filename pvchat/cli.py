@@ -253,6 +253,23 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="MANIFEST", help="whose test clips are asked about")
     parser.add_argument("--out", metavar="DIR", help="default: the run folder, or that of the answers")
     parser.add_argument(
+        "--bertscore",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="also BERTScore: with roberta-large of FOLDER or the hub's cache, else with the embedded MiniLM",
+    )
+    parser.add_argument(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="rate ES and DC with this model behind $OPENAI_BASE_URL; twice: two judges and their agreement",
+    )
+    parser.add_argument(
+        "--judge-scale", choices=("1to5", "0to5"), default="1to5", help="0to5: 0 for a wrong person, as in R1"
+    )
+    parser.add_argument(
         "--print-questions", action="store_true", help="write what a system is asked, and exit"
     )
     parser.set_defaults(module="pvchat.evaluate_command")

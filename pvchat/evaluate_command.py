@@ -4,6 +4,8 @@ import argparse
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import yaml
 
 from pvchat.datamodules.manifest import Record, read_manifest
 from pvchat.datamodules.vocabulary import vocabulary
+from pvchat.endpoint import Endpoint
 from pvchat.errors import UserError
+from pvchat.evaluation import Prediction
+from pvchat.judging import RUBRICS, Judge
+from pvchat.metrics.functional.bert_score import find_text_encoder
 from pvchat.runs import (
     CONFIG,
     PREDICTIONS,
@@ -23,8 +29,11 @@ from pvchat.runs import (
     write_text,
 )
 from pvchat.scoring.answers import questions, read_answers, read_predictions, to_answer
+from pvchat.scoring.rating import Rated, rate
 from pvchat.scoring.score_page import screen, written
-from pvchat.scoring.scorecard import Ratings, Scorecard, score
+from pvchat.scoring.scorecard import Scorecard, score
+
+Rater = Callable[[Sequence[Prediction]], Rated]
 
 
 def main(options: argparse.Namespace) -> None:
@@ -33,50 +42,55 @@ def main(options: argparse.Namespace) -> None:
         for line in to_answer(_manifest(options.data)):
             print(json.dumps(line, ensure_ascii=False))
         return
+    rater = _rater(options)
     if options.run and options.answers:
         raise UserError("evaluate takes --run or --answers: got both. Evaluate them one after the other.")
     if options.run:
         run = find_run(options.run)
         out = Path(options.out) if options.out else _own_folder(run, options.data)
-        card = score_run(ask(run, Path(options.data), out) if options.data else run)
+        card = score_run(ask(run, Path(options.data), out) if options.data else run, rater)
     elif options.answers:
         answers = Path(options.answers)
         out = Path(options.out) if options.out else answers.parent
-        card = score_answers(answers, _manifest(options.data), data=str(options.data))
+        card = score_answers(answers, _manifest(options.data), rater, data=str(options.data))
     else:
         raise UserError("evaluate needs --run RUN, or --answers FILE with --data MANIFEST: got neither.")
     save(card, open_run(out))
     print(f"{screen(card)}\n\n{out / 'evaluation.html'} (.md, .json)")
 
 
-def score_run(run: Path, *, ratings: Ratings | None = None) -> Scorecard:
+def score_run(run: Path, rater: Rater = rate) -> Scorecard:
     """The scorecard of a tested run. Raises UserError."""
     if not (run / PREDICTIONS).is_file():
         raise UserError(
             f"a run must be tested first: {run} has no {PREDICTIONS}. Do pvchat test --run {run}."
         )
     record = read_record(run)
+    predictions = read_predictions(run / PREDICTIONS)
+    rated = rater(predictions)
+    about = {"run": str(run), "seed": str(record.get("seed")), "data": str(record.get("data"))[:16]}
     return score(
-        read_predictions(run / PREDICTIONS),
-        about={"run": str(run), "seed": str(record.get("seed")), "data": str(record.get("data"))[:16]},
+        predictions,
+        about=about | rated.told,
         threshold=record.get("threshold"),
         vocabulary=vocabulary(_records_of(run)),
-        ratings=ratings,
+        ratings=rated.ratings,
+        signed=rated.signatures,
     )
 
 
-def score_answers(
-    path: Path, records: list[Record], *, data: str, ratings: Ratings | None = None
-) -> Scorecard:
+def score_answers(path: Path, records: list[Record], rater: Rater = rate, *, data: str) -> Scorecard:
     """The scorecard of the answers at ``path`` to the questions about the test clips of ``records``."""
     answers = read_answers(path, questions(records))
+    rated = rater(answers.predictions)
     return score(
         answers.predictions,
-        about={"answers": str(path), "data": data},
+        about={"answers": str(path), "data": data} | rated.told,
         threshold=None,
         scored=answers.scored,
         vocabulary=vocabulary(records),
-        ratings=ratings,
+        ratings=rated.ratings,
+        signed=rated.signatures,
         faults=answers.faults,
     )
 
@@ -107,6 +121,17 @@ def save(card: Scorecard, out: Path) -> None:
     write_json(out / "evaluation.json", card.as_json())
     for name, text in written(card):
         write_text(out / name, text)
+
+
+def _rater(options: argparse.Namespace) -> Rater:
+    """Judges and the encoder of BERTScore, made before any answer is read. Raises UserError."""
+    judges = [
+        Judge(rubric=RUBRICS[f"{kind}_{options.judge_scale}"], endpoint=Endpoint(model=model))
+        for kind in ("es", "dc")
+        for model in options.judge
+    ]
+    encoder = find_text_encoder(options.bertscore or None) if options.bertscore is not None else None
+    return partial(rate, judges=judges, encoder=encoder)
 
 
 def _manifest(path: str | Path | None) -> list[Record]:

@@ -45,7 +45,7 @@ def markdown(card: Scorecard) -> str:
         rows = [[_quoted(c) if isinstance(c, str) else c for c in row] for row in table.rows]
         told += [f"## {table.title}", render_table(table.header, rows, style="markdown")]
         told += [table.note] if table.note else []
-    return "\n\n".join([*told, f"BLEU: {_signatures(card)}"]) + "\n"
+    return "\n\n".join([*told, f"Signatures: {_signatures(card)}"]) + "\n"
 
 
 def page(card: Scorecard) -> str:
@@ -63,7 +63,7 @@ def page(card: Scorecard) -> str:
         f"<title>Evaluation of {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<h1>Evaluation</h1>\n<p class="about">{about}</p>\n{checks}\n{_html(first, bars=True)}\n'
         + "\n".join(_html(table) for table in others)
-        + f'\n<p class="about">BLEU: {escape(_signatures(card))}</p>\n</body>\n</html>\n'
+        + f'\n<p class="about">Signatures: {escape(_signatures(card))}</p>\n</body>\n</html>\n'
     )
 
 

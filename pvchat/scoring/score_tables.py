@@ -25,11 +25,11 @@ NAMES = {
     "bleu4_present": "BLEU-4, the same",
     "bleu1_absent": "BLEU-1, open questions, not there",
     "bleu4_absent": "BLEU-4, the same",
-    "ES": "ES, rated by a judge, 1-5",
-    "DC": "DC, rated by a judge, 1-5",
+    "entity_proxy": "entity proxy, by rule, 0-1 (not ES)",
+    "detail_proxy": "detail proxy, by rule, 0-1 (not DC)",
 }
-PAPER = {"presence_accuracy": 0.901, "bleu1": 0.562, "ES": 4.940, "DC": 4.201}
-PAPER_BERTSCORE = 0.952  # with roberta-large
+PAPER = {"presence_accuracy": 0.901, "bleu1": 0.562, "bertscore_roberta-large_f1": 0.952}
+PAPER_RATINGS = {"es_1to5": 4.940, "dc_1to5": 4.201}
 OPEN = ("exact", "named", "refused")
 PART_TITLES = {
     "type": "By type of question",
@@ -75,9 +75,7 @@ def headline(card: Scorecard) -> Table:
     found = {**card.numbers.get("main", {}), **card.ratings}
     known = [name for name in NAMES if name in found]
     more = [name for name in found if name not in known and not _is_detail(name)]
-    rows: list[list[Cell]] = [
-        [NAMES.get(name, name.replace("_", " ")), found[name].cell, _paper(name)] for name in (*known, *more)
-    ]
+    rows: list[list[Cell]] = [[_label(name), found[name].cell, _paper(name)] for name in (*known, *more)]
     unparsed = found.get("presence_unparsed", Estimate(0.0)).value
     note = f"{intervals_are(card)} Paper: Table 1, its own data."
     if len(card.unparsed):
@@ -85,7 +83,7 @@ def headline(card: Scorecard) -> Table:
     if unanswered := sum(card.fault_counts.get(kind, 0) for kind in ("missing", "empty", "repeated")):
         note += f" {unanswered} questions are unanswered, they count as wrong."
     for name, count in card.unrated.items():
-        note += f" {name}: {count} answers unscored." if count else ""
+        note += f" {_label(name)}: {count} answers without a score." if count else ""
     return Table("Numbers", ["metric", "value", "paper"], rows, note)
 
 
@@ -178,10 +176,17 @@ def _cell(estimates: Estimates, name: str) -> Cell:
 
 
 def _paper(name: str) -> float | None:
-    plain = name.casefold().replace("_", "-")
-    if plain.startswith("bertscore") and "roberta-large" in plain:
-        return PAPER_BERTSCORE
-    return PAPER.get(name)
+    return PAPER.get(name) or next(
+        (v for rubric, v in PAPER_RATINGS.items() if name.startswith(rubric)), None
+    )
+
+
+def _label(name: str) -> str:
+    for rubric in ("es", "dc"):
+        if name.startswith(f"{rubric}_"):
+            _, scale, judge = name.split("_", 2)
+            return f"{rubric.upper()}, {scale.replace('to', '-')}, rated by {judge}"
+    return NAMES.get(name, name.replace("_", " "))
 
 
 def _is_detail(name: str) -> bool:

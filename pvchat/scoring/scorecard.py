@@ -6,17 +6,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pvchat.batch import QuestionType
-from pvchat.evaluation import CONTROLS, ControlName, Prediction, summarise
+from pvchat.evaluation import CONTROLS, ControlName, Prediction, signatures, summarise
 from pvchat.metrics.functional.naming import Vocabulary
 from pvchat.metrics.functional.presence import parse_presence
-from pvchat.metrics.functional.text import bleu_signature
 from pvchat.scoring.answers import FAULTS, Fault
 from pvchat.scoring.breakdown import groups
 from pvchat.scoring.control_check import Check, check_controls
 from pvchat.scoring.estimates import Estimate, Numbers, by_clip, by_subject, estimate
 
 Ratings = Mapping[str, Mapping[str, float | None]]
-"""ES, DC -> id of the question -> what a judge gave its answer, None where it gave nothing."""
+"""Metric -> id of the question -> what its answer was given, None where nothing was."""
 Estimates = Mapping[str, Estimate]
 
 
@@ -38,9 +37,7 @@ class Scorecard:
     unrated: Mapping[str, int]
     unparsed: Sequence[Prediction]
     faults: Sequence[Fault] = ()
-    signatures: Mapping[str, str] = field(
-        default_factory=lambda: {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
-    )
+    signatures: Mapping[str, str] = field(default_factory=signatures)
 
     @property
     def fault_counts(self) -> dict[str, int]:
@@ -85,6 +82,7 @@ def score(
     scored: frozenset[ControlName] = frozenset(CONTROLS),
     vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
     ratings: Ratings | None = None,
+    signed: Mapping[str, str] | None = None,
     faults: Sequence[Fault] = (),
 ) -> Scorecard:
     """Score ``predictions`` under all their controls. Without a ``threshold``, which is calibrated on other
@@ -110,6 +108,7 @@ def score(
         unrated={name: sum(p.id not in some for p in main) for name, some in rated.items()},
         unparsed=[p for p in main if p.polarity is not None and _is_unparsed(p)],
         faults=faults,
+        signatures=signed or signatures(),
     )
 
 

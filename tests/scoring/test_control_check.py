@@ -62,7 +62,7 @@ def test_false_alarms_are_as_rare_as_said() -> None:
     for _ in range(200):
         drawn = rng.normal(size=(12, 2))
         alarms += (
-            text_only(clips(12, lambda n, there, d=drawn: float(d[n, there]))).verdict == "leaves chance"
+            text_only(clips(12, lambda n, there, d=drawn: float(d[n, int(there)]))).verdict == "leaves chance"
         )  # type: ignore[misc]
     assert 0 < alarms <= 18
 
