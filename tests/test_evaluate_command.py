@@ -130,6 +130,7 @@ def test_a_run_is_evaluated_and_agrees_with_its_test(tiny_run: Path, tmp_path: P
     assert (tmp_path / "evaluation.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_is_asked_about_other_clips_and_keeps_its_own_test(tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
