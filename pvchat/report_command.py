@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pvchat.comparison import scored_runs
-from pvchat.reporting.run_page import render_runs
 from pvchat.runs import write_text
+from pvchat.scoring.run_page import render_runs
 
 
 def main(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from pvchat import __version__, cli
 from pvchat.assets import ASSETS
+from pvchat.commands import build_parser
 from pvchat.errors import UserError
 
 HEAVY = {"torch", "lightning", "transformers", "numpy", "jsonargparse", "av", "decord"}
@@ -150,7 +151,7 @@ def test_an_interrupt_is_no_crash(
     ],
 )
 def test_commands_are_functions_of_their_module(arguments: list[str], module: str) -> None:
-    assert cli.build_parser().parse_args(arguments).module == module
+    assert build_parser().parse_args(arguments).module == module
     source = Path(cli.__file__).parent.parent / f"{module.replace('.', '/')}.py"
     assert "\ndef main(options: argparse.Namespace)" in source.read_text()
 

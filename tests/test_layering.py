@@ -50,6 +50,7 @@ TIERS = {
         "arguments",
         "chat",
         "cli",
+        "commands",
         "compare_command",
         "data_command",
         "doctor",

@@ -17,6 +17,7 @@ import pytest
 
 from pvchat import cli
 from pvchat.assets import ASSETS
+from pvchat.commands import LIGHTNING
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -109,7 +110,7 @@ class _ParsedError(Exception):
 
 def _check_pvchat(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse, and stop before anything is built. Run folders in documents are examples: they are left out."""
-    if not arguments or arguments[0] not in cli.LIGHTNING:
+    if not arguments or arguments[0] not in LIGHTNING:
         if {"--help", "--version"} & set(arguments):
             return
         if not (more := cli.parse(arguments).more):

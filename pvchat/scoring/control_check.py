@@ -8,7 +8,7 @@ from pvchat.evaluation import ControlName, Prediction
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import roc_auc
 from pvchat.scoring.estimates import Unit, by_subject
-from pvchat.scoring.intervals import auc_interval, mean_of_shares
+from pvchat.scoring.score_intervals import auc_interval, mean_of_shares
 from pvchat.statistics import MIN_SUBJECTS_FOR_TEST, Interval, bootstrap_interval
 
 LEAKS: Mapping[ControlName, str] = {

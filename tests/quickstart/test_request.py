@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pvchat.cli import build_parser
+from pvchat.commands import build_parser
 from pvchat.errors import UserError
 from pvchat.quickstart import request as quickstart
 

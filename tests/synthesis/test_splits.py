@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pvchat.cli import build_parser
+from pvchat.commands import build_parser
 from pvchat.datamodules.manifest import Record, check_records
 from pvchat.errors import UserError
 from pvchat.synthesis.splits import check_leaks, deal_splits, find_leaks

@@ -5,7 +5,7 @@ from typing import Any
 
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.evaluation import Prediction
-from pvchat.reporting.mistakes import clips_of, mistake_cards, worst
+from pvchat.scoring.mistakes import clips_of, mistake_cards, worst
 
 
 def asked(number: int, answer: str | None, score: float, *, there: bool = True, **other: Any) -> Prediction:

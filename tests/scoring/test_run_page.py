@@ -5,7 +5,7 @@ from pathlib import Path
 from written_runs import write_run
 
 from pvchat.comparison import scored_runs
-from pvchat.reporting.run_page import render_runs
+from pvchat.scoring.run_page import render_runs
 
 
 def test_everything_is_on_the_page_of_a_run(tiny_run: Path) -> None:
@@ -35,4 +35,6 @@ def test_a_leak_is_a_warning(tmp_path: Path) -> None:
         run = write_run(tmp_path / name, name, 0)
         text = (run / "predictions.jsonl").read_text()
         (run / "predictions.jsonl").write_text(text + text.replace('"main"', '"face_blanked"'))
-    assert "face_blanked is above chance (AUC 1.00)" in render_runs("leak", scored_runs(tmp_path))
+    page = render_runs("leak", scored_runs(tmp_path))
+    assert '<p class="warning">WARNING: face_blanked leaves chance' in page
+    assert "text_only was not asked" in page

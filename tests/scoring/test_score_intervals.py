@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binomtest
 
 from pvchat.errors import UserError
-from pvchat.scoring.intervals import auc_interval, mean_of_shares, wilson
+from pvchat.scoring.score_intervals import auc_interval, mean_of_shares, wilson
 
 
 @pytest.mark.parametrize(("right", "of"), [(0, 5), (3, 8), (20, 20)])

@@ -1,18 +1,20 @@
 """One page about a run or a group of runs: what a group meeting would ask for."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pvchat.comparison import ScoredRun
 from pvchat.evaluation import CONTROLS, summarise
 from pvchat.metrics.functional.calibration import reliability_bins
 from pvchat.reporting.curves import plot_curves, read_curves
-from pvchat.reporting.mistakes import clips_of, mistake_cards, worst
 from pvchat.reporting.page import drawing, heading, paragraph, png, render_page, table
 from pvchat.reporting.reliability import plot_reliability
 from pvchat.reporting.summary import MEANING
 from pvchat.reporting.table import Cell
 from pvchat.runs import HEAD_MAP, read_record
-from pvchat.statistics import Interval, bootstrap_interval, subject_means
+from pvchat.scoring.control_check import check_controls
+from pvchat.scoring.mistakes import clips_of, mistake_cards, worst
+from pvchat.statistics import bootstrap_interval, subject_means
 
 SHOWN = {
     "written answers": "presence_balanced_accuracy",
@@ -25,7 +27,6 @@ SHOWN = {
 OPEN = ("appearance", "action", "location")
 Numbers = Sequence[tuple[str, Mapping[str, float]]]
 """Of each run: a subject, and the metrics of what was asked about them."""
-LEAKS, LEAKING = ("text_only", "face_blanked"), 0.6
 CURVES = "metrics.csv"
 
 
@@ -48,7 +49,7 @@ def _parts(runs: Sequence[ScoredRun]) -> Iterator[str]:
         ),
         kind="quiet",
     )
-    yield from _presence(numbers)
+    yield from _presence(runs, numbers)
     yield from _open_questions(numbers)
     yield from _training(runs)
     yield from _heads(runs)
@@ -57,7 +58,7 @@ def _parts(runs: Sequence[ScoredRun]) -> Iterator[str]:
     yield from _runs(runs)
 
 
-def _presence(numbers: Numbers) -> Iterator[str]:
+def _presence(runs: Sequence[ScoredRun], numbers: Numbers) -> Iterator[str]:
     yield heading("Is the subject there?")
     rows: list[list[Cell]] = []
     for control in CONTROLS:
@@ -65,11 +66,9 @@ def _presence(numbers: Numbers) -> Iterator[str]:
         if any(cell is not None for cell in cells):
             rows.append([control, *cells, MEANING[control]])
     yield table(["", *SHOWN, ""], rows, digits=2)
-    for leak in LEAKS:
-        auc = _over_subjects(numbers, f"{leak}/presence_auc")
-        if (auc.low if isinstance(auc, Interval) else _mean(auc)) > LEAKING:
-            text = f"{leak} is above chance (AUC {_mean(auc):.2f}): the clips or questions leak who it is."
-            yield paragraph(text, kind="warning")
+    centred = [replace(p, score=p.score - run.threshold) for run in runs for p in run.predictions]
+    for check in check_controls(centred, threshold=0.0, scored=frozenset(CONTROLS)):
+        yield paragraph(check.sentence, kind="warning" if check.verdict == "leaves chance" else "quiet")
 
 
 def _open_questions(numbers: Numbers) -> Iterator[str]:
@@ -137,10 +136,6 @@ def _over_subjects(numbers: Numbers, key: str) -> Cell:
     found = [(subject, values[key]) for subject, values in numbers if key in values]
     means = list(subject_means([v for _, v in found], [s for s, _ in found]).values()) if found else []
     return bootstrap_interval(means) if len(means) > 1 else next(iter(means), None)
-
-
-def _mean(cell: Cell) -> float:
-    return cell.mean if isinstance(cell, Interval) else float(cell or 0.0)
 
 
 def _label(run: ScoredRun) -> str:
