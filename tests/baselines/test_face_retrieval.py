@@ -86,8 +86,10 @@ def test_the_reference_split_is_the_reference() -> None:
     """Here it says that tom looks like ann; without one, training clips do."""
     mistaken = [*CLIPS, clip("tom", ANN, RED, "red", is_reference=True)]
     batch = make_batch(make_chat(("tom", "ann")), "Is <tom> here?")
-    shown = show(batch, features(ANN))
-    assert studied().presence_scores(shown).item() < 0 < studied(mistaken).presence_scores(shown).item()
+    of_tom, of_ann = show(batch, features(TOM)), show(batch, features(ANN))
+    assert studied().presence_scores(of_ann).item() < 0 < studied().presence_scores(of_tom).item()
+    assert studied(mistaken).presence_scores(of_tom).item() < 0
+    assert studied(mistaken).presence_scores(of_ann).item() > 0
 
 
 def test_of_two_each_is_answered() -> None:
