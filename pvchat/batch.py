@@ -57,7 +57,8 @@ class Example:
     """One question about one clip. ``question`` and ``answer`` spell subjects as ``<name>``.
 
     ``polarity`` is the truth of an existence question (None for other types), ``presence`` who is in
-    the clip, ``origin`` where the clip comes from (real, warp, generated, negative)."""
+    the clip, ``origin`` where the clip comes from (real, warp, generated, negative), ``look_alike`` whether
+    it shows somebody chosen for looking like a subject, who is none; None where that is not known."""
 
     id: str
     clip_id: str
@@ -68,6 +69,7 @@ class Example:
     subjects: tuple[str, ...]
     presence: Mapping[str, bool]
     origin: str
+    look_alike: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,9 @@ def build_parser() -> argparse.ArgumentParser:
     _quickstart(add("quickstart", help="learn a person and ask about them, start to end"))
     _synthesize(add("synthesize", help="one clip of a person -> a training corpus"))
     _chat(add("chat", help="talk about a clip with a personalised model"))
+    _compare(add("compare", help="do two runs, or groups of runs, differ by more than chance?"))
+    _report(add("report", help="one page about a run, or all runs of a folder"))
+    _evaluate(add("evaluate", help="score a run, or answers of any other system, with intervals"))
     _data(add("data", help="check a manifest, or pack its corpus into shards"))
     _forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
@@ -212,6 +215,47 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ask", type=_text, metavar="QUESTION", help="ask once and exit")
     parser.add_argument("--max-new-tokens", type=_whole(1), default=64)
     parser.set_defaults(module="pvchat.chat")
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compares tested runs. Runs of one subject are averaged, then subjects are compared in pairs: "
+        "bootstrap interval of the difference, sign-flip test from 8 subjects on, Holm's correction over the "
+        "table. With a single subject the clips of its test take their place."
+    )
+    parser.add_argument("a", metavar="RUNS_A", help="a run folder, or a folder of them")
+    parser.add_argument("b", metavar="RUNS_B", help="what A is compared with")
+    parser.add_argument("--out", metavar="DIR", help="write comparison.md and comparison.json there")
+    parser.set_defaults(module="pvchat.compare_command")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes one HTML file with everything in it: presence with its controls, open questions, curves, "
+        "activation of heads, reliability of the scores, the worst mistakes with frames."
+    )
+    parser.add_argument("runs", metavar="RUNS", help="a tested run, or a folder of them")
+    parser.add_argument("--out", metavar="FILE", help="default: RUNS/report.html")
+    parser.set_defaults(module="pvchat.report_command")
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Scores the answers of a tested run, or of any other system: metrics with intervals, breakdowns, "
+        "controls, what could not be read. Writes evaluation.json, .md and .html (docs/evaluation.md)."
+    )
+    parser.add_argument(
+        "--run", metavar="RUN", help="a run folder; with --data it is first asked those questions"
+    )
+    parser.add_argument(
+        "--answers", metavar="FILE", help="id, answer and optional score, one JSON object a line"
+    )
+    parser.add_argument("--data", metavar="MANIFEST", help="whose test clips are asked about")
+    parser.add_argument("--out", metavar="DIR", help="default: the run folder, or that of the answers")
+    parser.add_argument(
+        "--print-questions", action="store_true", help="write what a system is asked, and exit"
+    )
+    parser.set_defaults(module="pvchat.evaluate_command")
 
 
 def _data(parser: argparse.ArgumentParser) -> None:

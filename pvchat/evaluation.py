@@ -8,20 +8,32 @@ from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from pvchat.batch import Batch, QuestionType, TrainingClip
-from pvchat.metrics import CorpusBLEU, NamingAccuracy, PresenceAccuracy, PresenceRanking
+from pvchat.metrics import (
+    BERTScore,
+    CorpusBLEU,
+    NamingAccuracy,
+    PresenceAccuracy,
+    PresenceCalibration,
+    PresenceRanking,
+)
+from pvchat.metrics.functional.bert_score import TextEncoder
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
+from pvchat.metrics.functional.text import bleu_signature
 from pvchat.modules.video_chat import Control
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 OPEN_TYPES = ("appearance", "action", "location", "general")
+BLEU_ORDERS = (1, 4)
 
 RANKING = {
     "auc": "presence_auc",
+    "fpr95": "presence_fpr95",
     "balanced_accuracy": "score_balanced_accuracy",
     "balanced_accuracy_calibrated": "calibrated_balanced_accuracy",
 }
@@ -50,7 +62,8 @@ class Respondent(Protocol):
 @dataclass(frozen=True)
 class Prediction:
     """One question under one control. ``answer`` is None where only the score was asked for; ``score`` is
-    the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties."""
+    the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties.
+    ``look_alike``: as of ``Example``."""
 
     id: str
     clip_id: str
@@ -64,6 +77,7 @@ class Prediction:
     reference: str
     answer: str | None
     score: float
+    look_alike: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "presence": dict(self.presence)}
@@ -106,6 +120,7 @@ def predict(
             reference=e.answer,
             answer=answer,
             score=score,
+            look_alike=e.look_alike,
         )
         for e, answer, score in zip(batch.examples, answers, scores, strict=True)
     ]
@@ -126,13 +141,16 @@ def summarise(
     *,
     threshold: float,
     vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
+    encoder: TextEncoder | None = None,
 ) -> dict[str, float]:
     """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
-    every written answer; with a ``vocabulary`` of each type also what answers name."""
+    every written answer; with a ``vocabulary`` of each type also what answers name, with an ``encoder`` also
+    BERTScore, which takes its time."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
-        numbers = _existence([p for p in chosen if p.polarity is not None], threshold) | _text(chosen)
+        numbers = _existence([p for p in chosen if p.polarity is not None], threshold)
+        numbers |= _text(chosen, encoder)
         numbers |= _naming(chosen, vocabulary or {})
         result |= {f"{control}/{name}": value for name, value in numbers.items()}
     return result
@@ -150,9 +168,25 @@ def _existence(predictions: Sequence[Prediction], threshold: float) -> dict[str,
     if beside:
         no = sum(p.score <= threshold for p in beside) / len(beside)
         numbers["calibrated_accuracy_no_beside_another"] = no
+    numbers |= {RANKING[name]: value for name, value in _ranked(predictions, threshold).items()}
+    alike = [p for p in predictions if p.polarity == "yes" or p.look_alike]
+    if "fpr95" in (ranked := _ranked(alike, threshold)) and any(p.look_alike for p in alike):
+        numbers["presence_fpr95_look_alikes"] = ranked["fpr95"]
+    for name, shift in (("presence", 0.0), ("calibrated", threshold)):
+        calibration = PresenceCalibration(threshold=shift)
+        calibration.update(*_scored(predictions))
+        numbers |= {f"{name}_{key}": value for key, value in _computed(calibration).items()}
+    return numbers
+
+
+def _scored(predictions: Sequence[Prediction]) -> tuple[list[float], list[bool]]:
+    return [p.score for p in predictions], [p.polarity == "yes" for p in predictions]
+
+
+def _ranked(predictions: Sequence[Prediction], threshold: float) -> dict[str, float]:
     ranking = PresenceRanking(threshold=threshold)
-    ranking.update([p.score for p in predictions], [p.polarity == "yes" for p in predictions])
-    return numbers | {RANKING[name]: value for name, value in _computed(ranking).items()}
+    ranking.update(*_scored(predictions))
+    return _computed(ranking)
 
 
 def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -165,12 +199,18 @@ def _answers(predictions: Sequence[Prediction]) -> dict[str, float]:
     return _computed(metric)
 
 
-def _computed(metric: NamingAccuracy | PresenceAccuracy | PresenceRanking) -> dict[str, float]:
+def _computed(metric: Metric) -> dict[str, float]:
     numbers = {name: float(value) for name, value in metric.compute().items()}
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
 
-def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
+def signatures(encoder: TextEncoder | None = None) -> dict[str, str]:
+    """How the numbers of ``summarise`` that depend on tools came about."""
+    bleu = {f"bleu{order}": bleu_signature(max_order=order) for order in BLEU_ORDERS}
+    return bleu | ({f"bertscore_{encoder.name}": encoder.signature} if encoder else {})
+
+
+def _text(predictions: Sequence[Prediction], encoder: TextEncoder | None) -> dict[str, float]:
     """Open questions are counted apart by whether all they ask about are on screen: what is known of the
     absent is a refusal from a template, which is easy and would hide that nothing else is right."""
     answered = [p for p in predictions if p.answer is not None]
@@ -186,10 +226,15 @@ def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
             numbers[f"{kind}_refused"] = sum(map(_is_refused, hidden)) / len(hidden)
     for side, chosen in (("", answered), ("_present", present), ("_absent", absent)):
         if chosen:
-            for order in (1, 4):
+            pair = [p.answer or "" for p in chosen], [p.reference for p in chosen]
+            for order in BLEU_ORDERS:
                 bleu = CorpusBLEU(max_order=order)
-                bleu.update([p.answer or "" for p in chosen], [p.reference for p in chosen])
+                bleu.update(*pair)
                 numbers[f"bleu{order}{side}"] = float(bleu.compute())
+            if encoder is not None:
+                likeness = BERTScore(encoder=encoder)
+                likeness.update(*pair)
+                numbers |= {f"{name}{side}": value for name, value in _computed(likeness).items()}
     return numbers
 
 

@@ -15,10 +15,13 @@ from pvchat.subjects import check_name
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 
 if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
     from pvchat.synthesis.pipeline.recipe import Recipe
     from pvchat.synthesis.roles import Executor
 
 DEFAULT = "synthesis/laptop.yaml"
+_ADVICE = "pvchat synthesize --print-config shows what can be set."
 
 
 class SubjectAction(argparse.Action):
@@ -49,10 +52,10 @@ def main(options: argparse.Namespace) -> None:
 def _main(options: argparse.Namespace) -> None:
     if not options.print_config:
         check_request(options)
-    recipe, config = load_recipe(options.config, _overrides(options))
     if options.print_config:
-        print(config, end="")
+        print(recipe_text(options.config, _overrides(options)), end="")
         return
+    recipe, config = load_recipe(options.config, _overrides(options))
     from pvchat.data_command import describe
     from pvchat.datamodules.manifest import read_manifest
     from pvchat.synthesis.licences import check_commercial
@@ -62,7 +65,7 @@ def _main(options: argparse.Namespace) -> None:
     if options.places:
         recipe = _in_places(recipe, options.places)
     if options.commercial:
-        check_commercial(recipe.adapters)
+        check_commercial(recipe.terms)
     manifest = synthesize(
         options.subjects,
         recipe,
@@ -127,26 +130,39 @@ def check_request(options: argparse.Namespace) -> None:
 def load_recipe(configs: Sequence[str], overrides: Sequence[str]) -> "tuple[Recipe, str]":
     """The recipe of ``configs`` (later ones win; default: the laptop's) with ``overrides`` such as
     ``--faces=4``, and the resolved config. Raises UserError."""
+    from pvchat.synthesis.pipeline.recipe import Recipe
+
+    with _parsed(configs, overrides) as (parser, parsed):
+        text = parser.dump(parsed, skip_none=False)
+        built = parser.instantiate(parsed)
+    values = {k: v for k, v in vars(built).items() if k != "config"}
+    return Recipe(**values), text
+
+
+def recipe_text(configs: Sequence[str], overrides: Sequence[str]) -> str:
+    """The resolved config of ``load_recipe``; nothing is built. Raises UserError."""
+    with _parsed(configs, overrides) as (parser, parsed):
+        return str(parser.dump(parsed, skip_none=False))
+
+
+@contextmanager
+def _parsed(configs: Sequence[str], overrides: Sequence[str]) -> "Iterator[tuple[ArgumentParser, Namespace]]":
+    """What is wrong with the recipe, inside as well, becomes a UserError."""
     from jsonargparse import ArgumentParser
 
     from pvchat.runs import experiment_file
     from pvchat.synthesis.pipeline.recipe import Recipe
+    from pvchat.usage import explain, user_error
 
     parser = ArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
     parser.add_argument("-c", "--config", action="config")
     parser.add_class_arguments(Recipe, None)
     files = [_config(name) for name in configs] or [str(experiment_file(DEFAULT))]
     try:
-        parsed = parser.parse_args([*(f"--config={f}" for f in files), *overrides])
-        text = parser.dump(parsed, skip_none=False)
-        built = parser.instantiate(parsed)
+        yield parser, parser.parse_args([*(f"--config={f}" for f in files), *overrides])
     except Exception as error:  # what jsonargparse raises depends on where it notices
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__ or cause.__context__
-        raise cause or UserError(f"the recipe is not valid: {' '.join(str(error).split())}") from error
-    values = {k: v for k, v in vars(built).items() if k != "config"}
-    return Recipe(**values), text
+        ours = user_error(error)
+        raise ours or UserError(explain(str(error), advice=_ADVICE)) from error
 
 
 def _config(name: str) -> str:

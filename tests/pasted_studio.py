@@ -62,12 +62,12 @@ class PastedStudio(Studio[Actor, Ground]):
 
 class Admirals:
     """Grace Hopper, as two people, so that there is one for the training and one for the test. ``originals``:
-    the latter's photo is at hand as it was taken."""
+    the latter's photo is at hand as it was taken. ``alike``: they count as look-alikes."""
 
     adapters: tuple[Adapter, ...] = ()
 
-    def __init__(self, *, originals: bool = False) -> None:
-        self.originals = originals
+    def __init__(self, *, originals: bool = False, alike: bool = False) -> None:
+        self.originals, self.alike = originals, alike
 
     def check(self) -> None:
         pass
@@ -76,4 +76,7 @@ class Admirals:
         path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
         photo = np.asarray(Image.open(path).convert("RGB").crop((100, 30, 420, 350)))
         grace, hopper = Actor("grace", "grace", photo), Actor("hopper", "hopper", photo[:, ::-1])
-        return Others([[grace], [hopper]], originals={"hopper": path} if self.originals else {})
+        people = [[grace], [hopper]]
+        if self.alike:
+            return Others([], lookalikes=people)
+        return Others(people, originals={"hopper": path} if self.originals else {})

@@ -1,5 +1,6 @@
 """Controls and numbers of a test: what is shown under each control, and each metric by hand."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,12 +8,26 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import bert_score
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss
 from tiny import changed, fit, make_batch, make_chat, make_corpus, make_data, make_module, state
+from torchmetrics.functional.classification import binary_calibration_error
 
+from pvchat.assets import asset
 from pvchat.batch import Batch
-from pvchat.evaluation import CONTROLS, ControlName, Prediction, calibrate, predict, run_controls, summarise
+from pvchat.evaluation import (
+    CONTROLS,
+    ControlName,
+    Prediction,
+    calibrate,
+    predict,
+    run_controls,
+    signatures,
+    summarise,
+)
+from pvchat.metrics.functional.bert_score import TextEncoder
 from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.modules.video_chat import VideoChat
 
@@ -57,6 +72,31 @@ def test_scores_have_an_auc_and_two_thresholds() -> None:
     assert numbers["main/score_balanced_accuracy"] == 0.5
     assert numbers["main/calibrated_balanced_accuracy"] == 0.75
     assert "main/presence_accuracy" not in numbers  # nothing was written
+
+
+def test_scores_are_probabilities_as_they_are_and_shifted_by_the_threshold() -> None:
+    scores = {"yes": (3.0, 1.0), "no": (2.0, 0.5)}
+    predictions = [said(None, side, score) for side, values in scores.items() for score in values]
+    truth, raw = [1, 1, 0, 0], [3.0, 1.0, 2.0, 0.5]
+    numbers = summarise(predictions, threshold=0.75)
+    for name, shift in (("presence", 0.0), ("calibrated", 0.75)):
+        probabilities = [1 / (1 + math.exp(shift - score)) for score in raw]
+        off = binary_calibration_error(torch.tensor(probabilities), torch.tensor(truth), n_bins=10)
+        assert numbers[f"main/{name}_ece"] == pytest.approx(off.item(), abs=1e-6)
+        brier = brier_score_loss(truth, probabilities)
+        assert numbers[f"main/{name}_brier"] == pytest.approx(brier)
+
+
+def test_look_alikes_are_taken_for_the_person_more_often() -> None:
+    """Everybody who is there is found above 1, and so are one of four others, but one of two look-alikes."""
+    there = [said(None, "yes", score) for score in (1.0, 2.0, 3.0)]
+    strangers = [said(None, "no", score) for score in (-3.0, -2.0)]
+    alike = [said(None, "no", score, look_alike=True) for score in (0.5, 1.5)]
+    numbers = summarise([*there, *strangers, *alike], threshold=0.0)
+    assert numbers["main/presence_fpr95"] == 0.25
+    assert numbers["main/presence_fpr95_look_alikes"] == 0.5
+    assert "main/presence_fpr95_look_alikes" not in summarise([*there, *strangers], threshold=0.0)
+    assert "main/presence_fpr95_look_alikes" not in summarise(alike, threshold=0.0)
 
 
 def test_one_side_alone_has_no_balance() -> None:
@@ -112,6 +152,28 @@ def test_bleu_is_of_every_written_answer() -> None:
     assert alone["main/bleu1"] < both["main/bleu1"] < 1
     assert summarise([said(YES, "yes")], threshold=0.0)["main/bleu4"] == pytest.approx(1)
     assert "main/bleu1" not in summarise([said(None, "yes")], threshold=0.0)
+
+
+def test_bertscore_is_asked_for_and_says_whose_it_is() -> None:
+    encoder = TextEncoder("minilm", asset("minilm"), 5)
+    predictions = [
+        said(YES, "yes"),
+        asked("appearance", "<tom> is wearing blue.", "<tom> is wearing red.", present=True),
+        asked("location", "In a park.", NO, present=False),
+    ]
+    numbers = summarise(predictions, threshold=0.0, encoder=encoder)
+    pairs = {
+        "": predictions,
+        "_present": predictions[1:2],
+        "_absent": predictions[2:],
+    }
+    for side, some in pairs.items():
+        answers, references = [p.answer or "" for p in some], [p.reference for p in some]
+        *_, f1 = bert_score.score(answers, references, model_type=str(encoder.folder), num_layers=5)
+        assert numbers[f"main/bertscore_minilm_f1{side}"] == pytest.approx(f1.mean().item(), abs=2e-5)
+    assert not [name for name in summarise(predictions, threshold=0.0) if "bertscore" in name]
+    assert signatures(encoder) == {**signatures(), "bertscore_minilm": encoder.signature}
+    assert signatures()["bleu4"].endswith("|order:4")
 
 
 def test_refusals_do_not_hide_that_nothing_else_is_right() -> None:

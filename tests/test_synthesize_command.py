@@ -41,11 +41,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def paper(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The paper's recipe with folders in the place of weights."""
-    portrait = "LivePortrait/pretrained_weights/liveportrait"
-    for name in ("consisid", portrait, "Qwen-Image-Edit-2509"):
-        (tmp_path / "weights" / name).mkdir(parents=True)
-        (tmp_path / "weights" / name / "model_index.json").write_text("{}")
+    """The paper's recipe, without any weights."""
     monkeypatch.setenv("PVCHAT_GENERATORS", str(tmp_path / "weights"))
     monkeypatch.setenv("PVCHAT_GALLERY", str(photo.parent))
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
@@ -111,6 +107,40 @@ def test_what_is_wrong_is_said_before_anything_is_made(
     assert not (tmp_path / "corpus").exists()
 
 
+def test_references_are_opened_before_anything_is_made(
+    photo: Path,
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = [tmp_path / "broken.mp4", tmp_path / "broken.jpg"]
+    for file in broken:
+        file.write_text("no picture")
+    command = [
+        "synthesize",
+        "-c",
+        config,
+        "--out",
+        str(tmp_path / "corpus"),
+        "--subject",
+        "tom",
+        "--reference",
+    ]
+    assert main([*command, str(photo), str(broken[0]), "--like", str(broken[1])]) == 2
+    said = capsys.readouterr()
+    assert "2 references cannot be read" in said.err
+    assert "[1/4]" not in said.out
+    seen: list[list[Path]] = []
+    monkeypatch.setattr(
+        "pvchat.synthesis.pipeline.synthesize.known_subject",
+        lambda subject, files, *_: seen.append(files) or signal.raise_signal(signal.SIGTERM),
+    )
+    assert main([*command, str(photo.parent)]) == 128 + signal.SIGTERM  # a folder
+    assert seen == [[photo]]
+    assert "broken.jpg' is not a photo" in capsys.readouterr().out
+
+
 def test_options_of_a_subject_stand_behind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["synthesize", "--reference", "a.mp4", "--subject", "tom", "--out", str(tmp_path)])
@@ -125,6 +155,29 @@ def test_commercial_refuses_what_forbids_it(
     said = capsys.readouterr().err
     assert "insightface" in said
     assert "instead" in said
+    assert "LivePortrait" not in said
+
+
+def test_weights_that_are_not_there_are_missed_before_anything_is_made(
+    photo: Path, paper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = ["--subject", "tom", "--reference", str(photo), "--out", str(tmp_path / "corpus")]
+    assert main(["synthesize", *request, "-c", paper]) == 2
+    said = capsys.readouterr()
+    assert f"weights must be a folder: {tmp_path / 'weights' / 'consisid'} is not" in said.err
+    assert "[1/4]" not in said.out
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_recipe_is_shown_without_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "PVCHAT_GENERATORS", "PVCHAT_GALLERY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["synthesize", "--print-config", "-c", "synthesis/paper.yaml", "--faces", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "faces: 3" in shown
+    assert "folder: generators/consisid" in shown
 
 
 @pytest.mark.parametrize("name", ["synthesis/laptop.yaml", "synthesis/paper.yaml"])
@@ -188,8 +241,12 @@ def test_the_paper_recipe_makes_81_clips_and_1455_questions(photo: Path, paper: 
 def test_a_studio_must_be_one(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(PASTED.replace("{class_path: pasted_studio.PastedStudio}", "nothing"))
-    with pytest.raises(UserError, match=r"the recipe is not valid.*studio"):
+    with pytest.raises(UserError, match=r"studio must be the path of a class.*got nothing"):
         load_recipe([str(path)], [])
+
+
+RULES = "{class_path: pvchat.synthesis.rewriting.RuleRewriter, init_args: {gender: x}}"
+CAPTIONER = "{class_path: pvchat.synthesis.captioning.EndpointCaptioner, init_args: {endpoint: 3}}"
 
 
 @pytest.mark.parametrize(
@@ -197,15 +254,30 @@ def test_a_studio_must_be_one(tmp_path: Path) -> None:
     [
         ("train: 2, test: 1", "train: -2, test: 1", "train must be >= 0: got -2"),
         ("{train: 2, test: 1}", "{}\nreferences: none", "a corpus needs clips: no part has scenes"),
-        ("train: 2, test: 1", "trian: 2", "trian"),
-        ("pasted_studio.PastedStudio", "pasted_studio.Nothing", "Nothing"),
-        ("PastedStudio}", "PastedStudio, init_args: {wait: 1}}", "wait"),
+        ("train: 2, test: 1", "trian: 2", "scenes has no option 'trian': pvchat synthesize --print-config"),
+        (
+            "pasted_studio.PastedStudio",
+            "pasted_studio.Nothing",
+            "parts.studio must be a class that can be imp.*Nothing",
+        ),
+        ("PastedStudio}", "PastedStudio, init_args: {wait: 1}}", "parts.studio has no option 'wait'"),
+        ("PastedStudio}", "PastedStudio, wait_s: 1}", "with class_path which Studio it is: got options"),
         ("    scenes", "    strangers: -1\n    scenes", "strangers must be >= 0: got -1"),
         ("    scenes", "    name: ../x\n    scenes", r"'\.\./x' holds more than letters"),
         ("num_frames: 1", "num_frames: 0", "num_frames must be >= 1: got 0"),
         ("num_frames: 1", "far: 7", r"gate\.far is a share between 0 and 1: got 7"),
         ("gate:", "faces: 0\ngate:", "faces must be >= 1: got 0"),
-        ("gate:", "faces: many\ngate:", "faces.*many"),
+        ("gate:", "faces: many\ngate:", "^faces must be int: got many.$"),
+        ("gate:", "fcaes: 1\ngate:", "^unknown option 'fcaes'"),
+        ("gate: {num_frames: 1}", "gate: 1", "a group of options must name each of them: got an int"),
+        ("Admirals", "Ground", "others must be .*Ground does not implement protocol OtherPeople"),
+        (
+            "gate:",
+            f"rewriter: {RULES}\ngate:",
+            "rewriter.gender must be one of 'male', 'female', null: got x",
+        ),
+        ("gate:", f"captioner: {CAPTIONER}\ngate:", "captioner.endpoint must be an Endpoint .*: got 3"),
+        ("gate:", "faces: ${oc.env:NO_SUCH}\ngate:", "^faces must be filled in: .*'NO_SUCH' not found"),
         ("gate:", "questions: {existence: -1}\ngate:", "counts >= 0"),
         ("others:", "  - studio: {class_path: pasted_studio.PastedStudio}\n    scenes: {}\nothers:", "own"),
     ],

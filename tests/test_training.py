@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 from tiny import changed, fit, make_batch, make_corpus, make_data, make_module, make_plan, make_trainer, state
 
 from pvchat.callbacks import Checkpointing, HeadActivationMap
@@ -511,6 +511,9 @@ def test_validation_logs_the_loss_of_answers_and_how_scores_order_clips(tiny_cor
     assert numbers == {
         "val/loss": pytest.approx(losses / count, rel=1e-5),
         "val/presence_auc": pytest.approx(roc_auc_score(truth, scores)),
+        "val/presence_fpr95": pytest.approx(
+            min(fpr for fpr, tpr in zip(*roc_curve(truth, scores)[:2], strict=True) if tpr >= 0.95)
+        ),
         "val/score_balanced_accuracy": pytest.approx(balanced_accuracy_score(truth, [s > 0 for s in scores])),
     }
 

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.loggers import WandbLogger
 
 from pvchat.checkpoints import save_adapter
-from pvchat.metrics.functional.text import bleu_signature
+from pvchat.evaluation import signatures
 from pvchat.modules.published.digests import base_digest
 from pvchat.modules.published.key_table import published_name
 from pvchat.runs import (
@@ -92,11 +92,10 @@ class RunFolder(L.Callback):
         if trainer.is_global_zero:
             write_json(self.path / METRICS, pl_module.metrics)
             self._write(PREDICTIONS, pl_module)
-            signatures = {f"bleu{n}": bleu_signature(max_order=n) for n in (1, 4)}
             self._stamp(
                 pl_module,
                 threshold=pl_module.threshold,
-                bleu=signatures,
+                bleu=signatures(),
                 weights=self.weights,
                 tested=_now(),
             )

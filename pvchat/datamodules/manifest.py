@@ -36,6 +36,7 @@ class QA:
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """A clip: the file and time range (seconds), who is in it, where it comes from and what is asked.
+    ``look_alike``: as of ``Example``.
 
     ``where`` (manifest and line) is for messages and not compared."""
 
@@ -48,6 +49,7 @@ class Record:
     background: str | None = None
     clothes: str | None = None
     motion: str | None = None
+    look_alike: bool | None = None
     origin: Origin
     split: Split
     licence: str
@@ -236,6 +238,7 @@ _CLIP_OPTIONAL: dict[str, _Kind] = {
     "background": _TEXT,
     "clothes": _TEXT,
     "motion": _TEXT,
+    "look_alike": ("true or false", lambda v: isinstance(v, bool)),
 }
 _QA: dict[str, _Kind] = {"question": _TEXT, "answer": _TEXT, "type": _one_of(get_args(QuestionType))}
 _QA_OPTIONAL: dict[str, _Kind] = {

@@ -390,6 +390,7 @@ def questions_of(record: Record) -> Iterator[Example]:
             subjects=qa.subjects,
             presence=record.presence,
             origin=record.origin,
+            look_alike=record.look_alike,
         )
 
 

@@ -147,7 +147,8 @@ class Connection:
             raise UserError(
                 f"an answer of {self.model} is longer than max_tokens={self._longest_answer}. Raise it."
             )
-        return text if isinstance(text, str) else ""
+        # half of a surrogate pair can neither be stored nor sent back
+        return text.encode(errors="replace").decode() if isinstance(text, str) else ""
 
     def _refused(self, error: Any) -> str:
         said = short(str(error.message)).replace(self._api_key, "***").rstrip(".")

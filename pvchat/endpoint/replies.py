@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from pvchat.errors import writing
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
 
 
 class Replies:
@@ -28,6 +30,8 @@ class Replies:
         """What ``parse`` makes of the reply of ``key``; asked for where it is missing, damaged or refused by
         ``parse`` (ValueError), by one thread of one process only. A failing ``ask`` leaves nothing behind."""
         path = self.root / key[:2] / f"{key}.json"
+        if (noted := _noted.get()) is not None:
+            noted.add(key)
         found = self._read(path, key, parse)
         if found is None:
             with _alone(path):
@@ -67,6 +71,17 @@ class Replies:
                 os.replace(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def noting() -> Iterator[set[str]]:
+    """Keys of the replies that this thread uses inside, whoever asks: what came of them can name them."""
+    keys: set[str] = set()
+    before = _noted.set(keys)
+    try:
+        yield keys
+    finally:
+        _noted.reset(before)
 
 
 @contextmanager

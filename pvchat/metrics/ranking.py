@@ -6,11 +6,18 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pvchat.metrics.functional.ranking import Scores, Truths, balanced_accuracy, roc_auc
+from pvchat.metrics.functional.ranking import (
+    Scores,
+    Truths,
+    balanced_accuracy,
+    false_positive_rate,
+    roc_auc,
+)
 
 
 class PresenceRanking(Metric):
-    """``auc``, ``balanced_accuracy`` at 0, and ``balanced_accuracy_calibrated`` at ``threshold`` if given.
+    """``auc``, ``fpr95`` (share of "no" clips taken for the person where 95 % of the "yes" clips are found),
+    ``balanced_accuracy`` at 0, and ``balanced_accuracy_calibrated`` at ``threshold`` if given.
 
     All scores are kept, as an AUC has no smaller statistic. A number that needs both kinds of clips is nan
     while only one was seen, so that a short validation epoch does not end a run."""
@@ -37,6 +44,7 @@ class PresenceRanking(Metric):
         defined = bool(target.any()) and not bool(target.all())
         numbers = {
             "auc": roc_auc(scores, target) if defined else torch.nan,
+            "fpr95": false_positive_rate(scores, target) if defined else torch.nan,
             "balanced_accuracy": balanced_accuracy(scores, target) if defined else torch.nan,
         }
         if self.threshold is not None:

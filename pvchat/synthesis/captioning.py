@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -72,6 +73,11 @@ class LocalCaptioner:
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._licence, self._commercial = licence, commercial
 
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return Adapter("transformers", "", self._licence, self._commercial, fingerprint="")
+
     @cached_property
     def adapter(self) -> Adapter:
         """Its fingerprint is over the weights, so they are loaded."""
@@ -81,7 +87,7 @@ class LocalCaptioner:
             digest.update(name.encode())
             digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         version = self._model.config.model_type
-        return Adapter("transformers", version, self._licence, self._commercial, digest.hexdigest())
+        return replace(self.terms, version=version, fingerprint=digest.hexdigest())
 
     def check(self) -> None:
         """Raises UserError for a checkpoint that is not there."""

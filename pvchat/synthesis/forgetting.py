@@ -127,7 +127,8 @@ def _plan(root: Path, subject: str, entire: bool) -> _Note:
             "clips. Say --yes to do so."
         )
     files = [path for r in (records if ends else shows) for path in _with_history(r.path)]
-    histories = [path for path in files if path.suffix == ".json" and path.is_file()]
+    told = [path for path in files if path.suffix == ".json" and path.is_file()]
+    told += sorted((root / FACES / subject).glob("*.json"))
     faces = root / FACES / subject / FACES_FILE
     trace = Trace(subject, frozenset())
     renamed = [
@@ -145,7 +146,7 @@ def _plan(root: Path, subject: str, entire: bool) -> _Note:
         renamed=[] if ends else renamed,
         contents=sorted({content_hash(r.path) for r in shows if r.path.is_file() and r.path.stat().st_size}),
         faces=[list(f) for f in embeddings(faces.read_text(encoding="utf-8"))] if faces.is_file() else [],
-        digests=sorted({d for path in histories for d in digests(path.read_text(encoding="utf-8"))}),
+        digests=sorted({d for path in told for d in digests(path.read_text(encoding="utf-8"))}),
         shown=[name for name in (*SHEETS, STATISTICS) if (root / name).exists()],
     )
 

@@ -1,6 +1,7 @@
 """Which adapters a commercial corpus may be made with."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from pvchat.errors import UserError
 from pvchat.synthesis.roles import Adapter
@@ -10,6 +11,12 @@ _INSTEAD = {
     "insightface": "MTCNN and the embedded face embedding",
     "dlib-68": "MTCNN's five landmarks",
 }
+
+
+def terms_of(role: Any) -> Adapter:
+    """What is known of the adapter of ``role`` without its weights: its ``terms``, if it has any."""
+    terms: Adapter = role.terms if hasattr(role, "terms") else role.adapter
+    return terms
 
 
 def check_commercial(adapters: Iterable[Adapter]) -> None:

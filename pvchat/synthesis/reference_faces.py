@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pvchat.datamodules.video import MEDIA, Times, frames_at, is_photo, spread_times
+from pvchat.datamodules.video import Times, frames_at, is_photo, spread_times
 from pvchat.errors import UserError
 from pvchat.faces import Face, FaceAnalyzer, Vector
 from pvchat.synthesis.animation.face_mesh import FaceMesh
@@ -17,6 +17,7 @@ from pvchat.synthesis.face_selection import Window, head_and_shoulders, spread
 from pvchat.synthesis.likeness import check_one_person
 from pvchat.synthesis.people import Person, Sighting, choose, group, sightings
 from pvchat.synthesis.portraits import FaceChoiceError
+from pvchat.synthesis.reference_files import reference_files
 
 Frames = npt.NDArray[np.uint8]
 LOOK_FPS = 8.0
@@ -48,10 +49,12 @@ class ReferenceFace:
 @dataclass(frozen=True)
 class FoundFaces:
     """``kept``: the best faces of the person, the best first. ``rejected``: those with a fault, in the order
-    of files and times, and why. ``notes``: what the user should know, a sentence each."""
+    of files and times, and why. ``spare``: names of good ones that were not needed. ``notes``: what the user
+    should know, a sentence each."""
 
     kept: tuple[ReferenceFace, ...]
     rejected: tuple[Reject, ...]
+    spare: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -111,7 +114,7 @@ def find_faces(
     cannot be read before any is searched."""
     files = reference_files(paths)
     times = {file: spread_times(file, fps=fps, at_most=max_frames) for file in files}
-    wanted = [_only_person(Path(photo), faces) for photo in like]
+    wanted = [_only_person(photo, faces) for photo in (reference_files(like) if like else ())]
     total, done = sum(map(len, times.values())), 0
 
     def counted(file: Path) -> Iterator[Frames]:
@@ -135,28 +138,9 @@ def find_faces(
     kept = _best(candidates, count, notes)
     chosen = {id(c) for c in kept}
     others = [c for c in candidates if id(c) not in chosen]
-    if spare := sum(not c.reasons for c in others):
-        notes.append(f"{spare} more good faces were not needed.")
+    spare = tuple(c.source_id for c in others if not c.reasons)
     rejected = tuple(Reject(c.source_id, ", ".join(c.reasons), c.thumb[None]) for c in others if c.reasons)
-    return FoundFaces(tuple(_cut(kept)), rejected, tuple(notes))
-
-
-def reference_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Each file once, those of a folder by name. Raises UserError."""
-    files: list[Path] = []
-    for path in map(Path, paths):
-        inside = [path]
-        if path.is_dir():
-            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in MEDIA and f.is_file())
-            if not inside:
-                raise UserError(
-                    f"a folder of references must hold photos or videos (jpg, png, mp4, ..): {path} has "
-                    "none. Name another folder, or the files."
-                )
-        files += [f for f in inside if f.resolve() not in {g.resolve() for g in files}]
-    if not files:
-        raise UserError("a subject needs a reference: none was given. Name a clip, photo or folder.")
-    return files
+    return FoundFaces(tuple(_cut(kept)), rejected, spare, tuple(notes))
 
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:

@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class Adapter:
     """Who does the work of a role. ``licence`` is that of code and weights together, ``commercial`` says
-    whether it allows commercial use; ``fingerprint`` names weights and settings."""
+    whether it allows commercial use; ``fingerprint`` names weights and settings. A role whose weights have to
+    be read for that says the rest in ``terms``, an adapter without a fingerprint."""
 
     name: str
     version: str

@@ -197,6 +197,7 @@ def records(folder: Path) -> list[Record]:
         path=folder.parent / "elsewhere.jpg",
         presence={"Zoë K": False},
         source_id="s",
+        look_alike=True,
         origin="negative",
         split="test",
         licence="CC0",
@@ -212,6 +213,7 @@ def test_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.loads(text) for text in (folder / "manifest.jsonl").read_text().strip().split("\n")]
     assert [item["path"] for item in lines] == ["a/b c.mp4", "../elsewhere.jpg"]
     assert [item["schema_version"] for item in lines] == [1, 1]
+    assert [item.get("look_alike") for item in lines] == [None, True]
     monkeypatch.chdir(folder)
     assert read_manifest("manifest.jsonl", check_files=False) == records(folder)
 

@@ -59,6 +59,11 @@ def test_a_long_retry_after_ends_it(serve, connect) -> None:
     assert len(server.requests) == 1
 
 
+def test_half_a_character_can_be_kept_and_sent_back(serve, connect) -> None:
+    body = r'{"choices": [{"message": {"content": "5 \ud83d \ud83d\udc4d"}}]}'
+    assert connect(serve(Reply(body=body))).ask(ASK, version="1") == "5 ? \U0001f44d"
+
+
 def test_waits_grow(serve, connect) -> None:
     server = serve(BROKEN, BROKEN, BROKEN, "fine")
     begin = time.monotonic()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pvchat.endpoint.replies import Replies
+from pvchat.endpoint.replies import Replies, noting
 from pvchat.errors import UserError
 
 KEY = "ab" * 32
@@ -16,6 +16,17 @@ def test_a_reply_is_asked_for_once(tmp_path: Path) -> None:
     assert [replies.get_or_ask(KEY, str.upper, lambda: "yes") for _ in range(3)] == ["YES"] * 3
     assert (replies.hits, replies.misses) == (2, 1)
     assert [p.name for p in tmp_path.rglob("*.*")] == [f"{KEY}.json"]  # no lock, no temporary file
+
+
+def test_keys_of_what_is_used_are_noted(tmp_path: Path) -> None:
+    replies = Replies(tmp_path)
+    replies.get_or_ask("aa", str, lambda: "before")
+    with noting() as outer:
+        replies.get_or_ask("aa", str, lambda: "again")
+        with noting() as inner:
+            replies.get_or_ask("bb", str, lambda: "new")
+    replies.get_or_ask("cc", str, lambda: "after")
+    assert (outer, inner) == ({"aa"}, {"bb"})
 
 
 @pytest.mark.parametrize("damage", ["", '{"reply": "no", "check": "x"}', '{"reply": "y', "[]", "null"])

@@ -15,8 +15,9 @@ def test_batches_add_up() -> None:
     for part in (slice(0, 3), slice(3, 4), slice(4, 7)):
         metric.update(SCORES[part], TARGET[part])
     numbers = metric.compute()
-    assert list(numbers) == ["auc", "balanced_accuracy", "balanced_accuracy_calibrated"]
+    assert list(numbers) == ["auc", "fpr95", "balanced_accuracy", "balanced_accuracy_calibrated"]
     assert numbers["auc"].item() == pytest.approx(roc_auc_score(TARGET, SCORES))
+    assert numbers["fpr95"].item() == pytest.approx(2 / 3)  # all four are found above -1, and 0.5 and 0
     assert numbers["balanced_accuracy"].item() == pytest.approx((3 / 4 + 2 / 3) / 2)  # a score of 0 is a "no"
     assert numbers["balanced_accuracy_calibrated"].item() == pytest.approx((3 / 4 + 2 / 3) / 2)
 
@@ -33,7 +34,7 @@ def test_two_processes_equal_one() -> None:
 def test_without_threshold_nothing_is_called_calibrated() -> None:
     metric = PresenceRanking()
     metric.update(SCORES, TARGET)
-    assert list(metric.compute()) == ["auc", "balanced_accuracy"]
+    assert list(metric.compute()) == ["auc", "fpr95", "balanced_accuracy"]
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, 2.0]])

@@ -6,13 +6,22 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage.data
 from PIL import Image, ImageDraw, ImageFilter
 
 from pvchat.faces import Face
 from pvchat.synthesis.animation.animator import WarpAnimator
 from pvchat.synthesis.animation.face_mesh import EYE_CORNERS, head_axes, rotation
 from pvchat.synthesis.animation.motion_library import CHANNELS, Channel, Curves
-from pvchat.synthesis.face_quality import FaceQuality, eye_aspects, head_pose, measure, sharpness
+from pvchat.synthesis.face_quality import (
+    MOST_FLAT,
+    FaceQuality,
+    eye_aspects,
+    flatness,
+    head_pose,
+    measure,
+    sharpness,
+)
 
 Frame = npt.NDArray[np.uint8]
 GOOD = FaceQuality(
@@ -158,3 +167,19 @@ def test_eyes_are_held_against_how_open_they_usually_are() -> None:
 
 def test_an_open_mouth_and_a_turn_cost_a_little() -> None:
     assert GOOD.score > replace(GOOD, mouth=0.2).score > replace(GOOD, mouth=0.2, yaw=20.0).score
+
+
+def test_a_drawing_is_flat_and_a_face_is_not_even_in_the_dark() -> None:
+    drawn = Image.new("RGB", (256, 256), (240, 200, 170))
+    pen = ImageDraw.Draw(drawn)
+    for x in (80, 176):
+        pen.ellipse([x - 24, 90, x + 24, 122], fill="white", outline="black", width=3)
+        pen.ellipse([x - 10, 94, x + 10, 118], fill=(60, 40, 20))
+    pen.ellipse([90, 180, 166, 205], fill=(200, 80, 80))
+    real = Image.fromarray(skimage.data.astronaut()[68:172, 172:276])
+    shades = [flatness(np.asarray(picture.resize((64, 64)))) for picture in (drawn, real)]
+    shades.append(flatness(np.asarray(real.resize((64, 64))) // 6))
+    assert shades[0] > MOST_FLAT + 0.05
+    assert max(shades[1:]) < 0.2
+    quality = replace(GOOD, flat=shades[0])
+    assert quality.unusable[0].startswith("drawn, not filmed (")

@@ -4,10 +4,25 @@ from typing import Protocol
 
 from pvchat.datamodules.manifest import Record
 from pvchat.datamodules.sources.jsonl import ManifestSource
+from pvchat.datamodules.sources.mc_llava import MCLLaVA
+from pvchat.datamodules.sources.myvlm import MyVLM
 from pvchat.datamodules.sources.pvchat_json import PVChatJSON
+from pvchat.datamodules.sources.pvchat_release import PVChatRelease
+from pvchat.datamodules.sources.this_is_my import ThisIsMy
 from pvchat.datamodules.sources.webdataset import ShardSource
+from pvchat.datamodules.sources.yollava import YoLLaVA
 
-__all__ = ["ManifestSource", "PVChatJSON", "ShardSource", "Source"]
+__all__ = [
+    "MCLLaVA",
+    "ManifestSource",
+    "MyVLM",
+    "PVChatJSON",
+    "PVChatRelease",
+    "ShardSource",
+    "Source",
+    "ThisIsMy",
+    "YoLLaVA",
+]
 
 
 class Source(Protocol):

@@ -10,16 +10,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pvchat.batch import QuestionType
 from pvchat.datamodules.manifest import QA, Origin, Record, Split, check_records
+from pvchat.datamodules.sources.wording import question_type
 from pvchat.errors import UserError
 from pvchat.subjects import check_name, mention, mentions
 
-_TYPES: tuple[tuple[QuestionType, re.Pattern[str]], ...] = (
-    ("appearance", re.compile(r"\b(?:wear|outfit|cloth|attire|dress|appearance)", re.I)),
-    ("action", re.compile(r"\b(?:activit|action|behavio|doing|movement|perform)", re.I)),
-    ("location", re.compile(r"\b(?:where|location|place|position|scene)", re.I)),
-)
 _CLAUSE = re.compile(
     r",?\s*\b(?:but|though|although|while|whereas|however)\b"
     r"|,\s*(?=with\b)|,\s*(?=<[^<>]+>\s+(?:is|isn't|does|doesn't)\b)|(?<=>)—(?=<)|;|\.\s"
@@ -222,8 +217,7 @@ def _qa(question: str, answer: str, special: bool, presence: Mapping[str, bool],
                 f"{opening[1]!r}: got {answer[:60]!r}. Correct one of them."
             )
         return QA(question, answer, "existence", polarity, asked)
-    kinds: list[QuestionType] = [kind for kind, pattern in _TYPES if pattern.search(question)]
-    return QA(question, answer, kinds[0] if kinds else "general", None, asked)
+    return QA(question, answer, question_type(question), None, asked)
 
 
 def _said(answer: str) -> dict[str, bool]:

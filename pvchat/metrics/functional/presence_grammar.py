@@ -36,7 +36,8 @@ _VIDEO = (
 _PLACE = (
     r"(?:(?:in|on|within|inside|from|of|throughout|during|across) "
     r"(?:any (?:part|portion|frame|segment|scene|shot)s?(?: of " + _VIDEO + r")?|"
-    r"(?:the )?(?:frame|screen|camera|view|sight)|" + _VIDEO + r"))"
+    r"(?:the )?(?:frame|screen|camera|view|sight)|"
+    r"(?:the |these |those )?(?:(?:provided|given|uploaded|sampled|video) )*frames|" + _VIDEO + r"))"
 )
 _SEEN = (
     r"(?:(?:present|visible|here|there|shown|seen|found|detected|detectable|spotted|identified|identifiable|"
@@ -64,7 +65,7 @@ _OF = r" (?:of|by|with|containing|featuring|showing)"
 _SIGHT = r"(?:presence|appearance|instance|sighting|glimpse|footage|shot|scene|evidence)s?"
 _HINT = rf"(?:{_SIGHT}|(?:sign|trace|indication|occurrence|element|suggestion|hint)s?|part)"
 _SEEN_OF = rf"(?:{_COUNT}{_SIGHT}{_OF} )"
-_HINT_OF = rf"(?:{_COUNT}{_HINT}(?: or {_HINT})?(?:{_OF}| that) )"
+_HINT_OF = rf"(?:{_COUNT}{_HINT}(?: or {_HINT})?(?: {_PLACE})?(?:{_OF}| that) )"
 _I_CAN = (
     rf"(?:i|we|you)(?:{_A} (?:can|could|do|did|have|am able to|are able to|was able to|were able to))?{_A}"
 )
@@ -120,6 +121,8 @@ DENIALS = (
     rf"NONE (?P<g>{G}){_A} {_CAN_BE}{_A} {_STATE}{_ANYWHERE}",
     rf"NONE (?P<g>{G}){_A} {_APPEAR}{_ANYWHERE}",
     rf"(?:there {_BE}|{_I_CAN} {_SEE}|{_VIDEO}{_A} {_SHOW}){_A} NONE (?P<g>{G}){_ANYWHERE}",
+    rf"(?:(?:there {_BE}|{_I_CAN} {_SEE}|{_VIDEO}{_A} {_SHOW}){_A} )?NONE {PRONOUN} (?:named|called) "
+    rf"(?P<g>{G})(?:{_A} {_CAN_BE}{_A} {_STATE}|{_A} {_APPEAR})?{_ANYWHERE}",
     rf"{_NOT_WHO}(?:{_A} (?:{_BE}|remains?|remained|has been|have been))?{_A} "
     rf"(?:absent|missing|unseen|undetected|nowhere){_EVEN_ALL}",
     rf"(?:(?:{_I_CAN}|{_REVIEW}|{_VIDEO}){_A} (?:{_CONFIRM}|{_SHOW})|there is) "
@@ -141,8 +144,14 @@ ECHOES = (
     rf"(?P<no>not|nor|neither)(?: (?:is|are|do|does|can))? (?:any )?(?:EVERY |ANY )?(?P<g>{G}){_ANYWHERE}",
     rf"(?:so|as) (?:is|are|do|does) (?:EVERY )?(?P<g>{G})",
 )
-# "it is not <tom>" denies presence only where "no" was said.
-AGREEMENTS = (rf"(?:this|that|it|{PRONOUN})(?: {_PLACE})? (?:is|was){_BEFORE_NOT} not (?P<g>{G})",)
+# "it is not <tom>" and "it is somebody else" deny presence only where "no" was said.
+_FIGURE = r"(?:man|woman|boy|girl|person|individual)"
+AGREEMENTS = (
+    rf"(?:this|that|it|{PRONOUN}|the {_FIGURE})(?: shown| seen)?(?: {_PLACE})? (?:is|was){_BEFORE_NOT} not "
+    rf"(?P<g>{G})",
+    rf"(?P<g>{PRONOUN})(?: shown| seen)?(?: {_PLACE})? (?:is|was){_A} "
+    rf"(?:(?:a different|another) {_FIGURE}|(?:someone|somebody) else)",
+)
 # "yes, i can", "no, there is not"
 REPLIES = r"(?:i|we|you|it|there)(?P<aux> (?:is|are|do|does|did|have|has|can|could))(?P<no> not)?"
 
@@ -165,8 +174,10 @@ NEGATION = re.compile(
     r"other than|false|wrong|incorrect|rather than|instead|everything)\b|"
     rf"\bwithout (?:any )?(?:EVERY |ANY )?{G}"
 )
+# What somebody seems to do is no doubt that they are there; that they seem to be missing is.
 HEDGE = re.compile(
-    r"\b(?:thinks?|believes?|guess|suppose|assume|suspect|expect|hope|probably|possibly|presumably|perhaps|"
+    r"\b(?!(?:appears?|seems?) to be (?!missing|lacking)\w+ing\b)"
+    r"(?:thinks?|believes?|guess|suppose|assume|suspect|expect|hope|probably|possibly|presumably|perhaps|"
     r"maybe|might|may|must be|could (?:be|have)|likely|unlikely|seems?|seemed|appears? (?:to|as)|unsure|"
     r"uncertain|unclear|unknown|difficult|hard to|whether|if|unless|would|should|apparently|supposedly|"
     r"allegedly|hypothetical\w*|imagine|wonder|suggests?|almost|nearly|partly|sort of|kind of|or not|"

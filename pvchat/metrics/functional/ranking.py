@@ -1,9 +1,10 @@
-"""How well presence scores order clips: AUC, balanced accuracy at a threshold, and the best threshold.
+"""How well presence scores order clips: AUC, FPR at 95 % TPR, balanced accuracy, and the best threshold.
 
 A score is higher when the person is more likely there (the logit of "Yes" minus that of "No");
 a clip counts as "yes" when its score is above the threshold, not at it.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,16 @@ def roc_auc(scores: Scores, target: Truths) -> float:
     no = no.sort().values
     below = torch.searchsorted(no, yes, right=False) + torch.searchsorted(no, yes, right=True)
     return below.double().sum().item() / (2 * len(yes) * len(no))
+
+
+def false_positive_rate(scores: Scores, target: Truths, *, recall: float = 0.95) -> float:
+    """Share of "no" clips taken for the person where at least ``recall`` of the "yes" clips are found: the
+    FPR at 95 % TPR. The operating point is that of these very clips, so it is no accuracy to be expected."""
+    if not 0 < recall <= 1:
+        raise UserError(f"recall must be in (0, 1]: got {recall}.")
+    yes, no = _both_kinds(scores, target, "a false positive rate")
+    found = math.ceil(recall * len(yes) - 1e-9)
+    return (no >= yes.sort(descending=True).values[found - 1]).double().mean().item()
 
 
 def balanced_accuracy(scores: Scores, target: Truths, *, threshold: float = 0.0) -> float:
@@ -47,8 +58,8 @@ def calibrate_threshold(scores: Scores, target: Truths) -> float:
     return candidates[max(enumerate(best), key=lambda item: item[1])[0]].item()
 
 
-def _both_kinds(scores: Scores, target: Truths, what: str) -> tuple[Tensor, Tensor]:
-    """Scores of the "yes" and of the "no" clips, in double precision."""
+def scores_and_truths(scores: Scores, target: Truths) -> tuple[Tensor, Tensor]:
+    """As tensors (N,), double and bool, on the CPU. UserError if they do not fit or a score is not finite."""
     scores = torch.as_tensor(scores, dtype=torch.float64).detach().cpu()
     target = torch.as_tensor(target).detach().cpu().bool()
     if scores.ndim != 1 or scores.shape != target.shape:
@@ -58,6 +69,12 @@ def _both_kinds(scores: Scores, target: Truths, what: str) -> tuple[Tensor, Tens
         )
     if not scores.isfinite().all():
         raise UserError(f"scores must be finite: got {int((~scores.isfinite()).sum())} nan or inf.")
+    return scores, target
+
+
+def _both_kinds(scores: Scores, target: Truths, what: str) -> tuple[Tensor, Tensor]:
+    """Scores of the "yes" and of the "no" clips, in double precision."""
+    scores, target = scores_and_truths(scores, target)
     if len(target) == 0 or target.all() or not target.any():
         count = int(target.sum())
         raise UserError(

@@ -1,5 +1,6 @@
 """ConsisID: films the person of a photo in another scene, as in the paper."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,18 +47,24 @@ class ConsisIDSynthesizer:
         )
         self.faces = faces or FaceAnalyzer()
 
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return Adapter(
+            f"ConsisID + {self.conditioner.name}",
+            VERSION,
+            f"Apache-2.0, weights CogVideoX licence; {self.conditioner.name}: {self.conditioner.licence}",
+            commercial=False,  # nor may businesses use the CogVideoX weights without registering
+            fingerprint="",
+        )
+
     @cached_property
     def adapter(self) -> Adapter:
         """Its fingerprint is over the weights, so they must be there."""
         settings = (VERSION, self.num_steps, self.guidance, self.negative_prompt, self.placement.dtype)
         weights = folder_fingerprint(self.folder)
-        return Adapter(
-            f"ConsisID + {self.conditioner.name}",
-            VERSION,
-            f"Apache-2.0, weights CogVideoX licence; {self.conditioner.name}: {self.conditioner.licence}",
-            False,  # nor may businesses use the CogVideoX weights without registering
-            digest_settings(settings, weights, self.conditioner.name, self.faces.fingerprint),
-        )
+        fingerprint = digest_settings(settings, weights, self.conditioner.name, self.faces.fingerprint)
+        return replace(self.terms, fingerprint=fingerprint)
 
     def film(self, photo: Frames, prompt: str, *, seed: int, num_frames: int = _MODEL_FRAMES) -> Made:
         """The first ``num_frames``, up to 49, of six seconds of the person of ``photo`` (H, W, 3) in the

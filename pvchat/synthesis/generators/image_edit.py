@@ -1,6 +1,7 @@
 """Qwen-Image-Edit: shows the person of some photos in another scene, without a face network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,18 @@ class QwenImageEditor:
         self.negative_prompt, self.width_px, self.height_px = negative_prompt, width_px, height_px
         self.placement, self.faces = placement or Placement(), faces or FaceAnalyzer()
 
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return Adapter("Qwen-Image-Edit", VERSION, "Apache-2.0", commercial=True, fingerprint="")
+
     @cached_property
     def adapter(self) -> Adapter:
         """Its fingerprint is over the weights, so they must be there."""
         settings = (VERSION, _ASK, self.num_steps, self.guidance, self.negative_prompt, self.placement.dtype)
         size, weights = (self.width_px, self.height_px), folder_fingerprint(self.folder)
         fingerprint = digest_settings(settings, size, weights, self.faces.fingerprint)
-        return Adapter("Qwen-Image-Edit", VERSION, "Apache-2.0", True, fingerprint)
+        return replace(self.terms, fingerprint=fingerprint)
 
     def draw(self, photos: Sequence[Frames], prompt: str, *, seed: int) -> Made:
         """One frame of the person of 1 to 3 ``photos`` (H, W, 3) in the scene of ``prompt``. Raises UserError

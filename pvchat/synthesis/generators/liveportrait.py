@@ -2,6 +2,7 @@
 
 Motions are the parametric ones of the default animator: no driving video is needed."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,11 @@ class LivePortraitAnimator:
             request_timeout_s=request_timeout_s,
         )
 
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return Adapter("LivePortrait", VERSION, "MIT", commercial=True, fingerprint="")
+
     @cached_property
     def adapter(self) -> Adapter:
         """Its fingerprint is over the weights, so they must be there."""
@@ -64,7 +70,7 @@ class LivePortraitAnimator:
             (self.faces.fingerprint, ASSETS["face-mesh"].key),
             sorted(self.library.motions.items()),
         )
-        return Adapter("LivePortrait", VERSION, "MIT", True, fingerprint)
+        return replace(self.terms, fingerprint=fingerprint)
 
     def animate(self, photo: Frames, motion: str, *, seed: int, num_frames: int, fps: float) -> Made:
         """Frames like ``photo`` (H, W, 3) in which the person does ``motion``. Raises UserError for an

@@ -3,6 +3,7 @@ its own: it is published in git alone and does not import with a current diffuse
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -76,19 +77,26 @@ class PhotoMaker:
             request_timeout_s=request_timeout_s,
         )
 
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return Adapter(
+            "PhotoMaker V2 + insightface buffalo_l",
+            VERSION,
+            "Apache-2.0, base OpenRAIL++; insightface: models for non-commercial research only",
+            commercial=False,
+            fingerprint="",
+        )
+
     @cached_property
     def adapter(self) -> Adapter:
         """Its fingerprint is over the weights, so they must be there."""
         if not self.weights.is_file():
             raise UserError(f"PhotoMaker's weights must be a file: {self.weights} is not. Download it first.")
         weights = folder_fingerprint(self.base), folder_fingerprint(self.weights.parent)
-        return Adapter(
-            "PhotoMaker V2 + insightface buffalo_l",
-            VERSION,
-            "Apache-2.0, base OpenRAIL++; insightface: models for non-commercial research only",
-            False,
-            digest_settings(VERSION, sorted(self._sampling.items()), weights, self.faces.fingerprint),
-        )
+        settings = sorted(self._sampling.items())
+        fingerprint = digest_settings(VERSION, settings, weights, self.faces.fingerprint)
+        return replace(self.terms, fingerprint=fingerprint)
 
     def draw(self, photos: Sequence[Frames], prompt: str, *, seed: int) -> Made:
         """One frame of the person of ``photos`` (H, W, 3) in the scene of ``prompt``. Raises UserError for a

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from pvchat.errors import UserError
 from pvchat.synthesis.animation.motion_library import MotionLibrary
 from pvchat.synthesis.attributes import Attributes
 from pvchat.synthesis.casting import deal
+from pvchat.synthesis.licences import terms_of
 from pvchat.synthesis.pipeline.history import fingerprint
 from pvchat.synthesis.pipeline.takes import Studio, Told
 from pvchat.synthesis.questions.witnesses import Facts
@@ -25,6 +27,7 @@ from pvchat.synthesis.roles import (
 from pvchat.synthesis.scene_prompts import ScenePrompt, sample_prompts
 from pvchat.synthesis.studio.actors import Actor
 
+_Generator = IdentityImageSynthesizer | IdentityVideoSynthesizer | PortraitAnimator
 MOTIONS = ("nod", "shake", "question", "smile", "anger")
 """Of the paper: yes, no, query, smile, anger."""
 
@@ -38,11 +41,36 @@ class PromptScene:
     seed: int
 
 
-class Prompted(Studio[Actor, PromptScene]):
+class Generated(Studio[Actor, PromptScene]):
+    """Everybody gets the same scene."""
+
+    @property
+    def generators(self) -> Sequence[_Generator]:
+        """Who works on a clip, one after the other."""
+        raise NotImplementedError
+
+    @property
+    def terms(self) -> Adapter:
+        """See ``Adapter``."""
+        return reduce(_together, map(terms_of, self.generators))
+
+    @cached_property
+    def adapter(self) -> Adapter:  # type: ignore[override]  # others know theirs from the start
+        """Its fingerprint is over the weights, so they must be there."""
+        return reduce(_together, (generator.adapter for generator in self.generators))
+
+    def check(self) -> None:
+        """Raises UserError for weights that are not there."""
+        _ = self.adapter
+
+    def match(self, scene: PromptScene, cast: Sequence[Actor]) -> PromptScene:
+        return scene
+
+
+class Prompted(Generated):
     """Scenes out of the prompt library, for people of some gender and age."""
 
     origin: Origin = "generated"
-    adapter: Adapter
 
     def __init__(self, *, attributes: Attributes | None, prompts: int, motions: Sequence[str]) -> None:
         self.attributes, self.prompts, self.motions = attributes, prompts, tuple(motions)
@@ -65,9 +93,6 @@ class Prompted(Studio[Actor, PromptScene]):
         motions: Iterator[str | None] = deal(rng, self.motions or (None,))
         for prompt, motion in zip(deal(rng, own), motions, strict=True):
             yield PromptScene(prompt, motion, seed=int(rng.integers(1 << 31)))
-
-    def match(self, scene: PromptScene, cast: Sequence[Actor]) -> PromptScene:
-        return scene
 
     def tell(self, scene: PromptScene) -> Told:
         prompt, doing = scene.prompt, None
@@ -92,7 +117,10 @@ class PromptedVideos(Prompted):
     ) -> None:
         super().__init__(attributes=attributes, prompts=prompts, motions=())
         self.video, self.num_frames = video, num_frames
-        self.adapter = video.adapter
+
+    @property
+    def generators(self) -> Sequence[_Generator]:
+        return (self.video,)
 
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
         assert scene.prompt is not None
@@ -116,7 +144,10 @@ class PromptedPortraits(Prompted):
         super().__init__(attributes=attributes, prompts=prompts, motions=motions)
         self.image, self.animator = image, animator
         self.num_frames, self.fps = num_frames, fps
-        self.adapter = _together(image.adapter, animator.adapter)
+
+    @property
+    def generators(self) -> Sequence[_Generator]:
+        return self.image, self.animator
 
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
         assert scene.prompt is not None
@@ -129,7 +160,7 @@ class PromptedPortraits(Prompted):
         return Made(moved.frames, moved.fps, self.adapter, scene.seed, command, drawn.inputs)
 
 
-class MovingPhotos(Studio[Actor, PromptScene]):
+class MovingPhotos(Generated):
     """The photo itself, moved: LivePortrait on the best face in the paper."""
 
     origin: Origin = "warp"
@@ -144,14 +175,14 @@ class MovingPhotos(Studio[Actor, PromptScene]):
     ) -> None:
         self.animator, self.motions = animator, tuple(motions)
         self.num_frames, self.fps = num_frames, fps
-        self.adapter = animator.adapter
+
+    @property
+    def generators(self) -> Sequence[_Generator]:
+        return (self.animator,)
 
     def plan(self, rng: np.random.Generator, split: Split) -> Iterator[PromptScene]:
         for motion in deal(rng, self.motions):
             yield PromptScene(None, motion, seed=int(rng.integers(1 << 31)))
-
-    def match(self, scene: PromptScene, cast: Sequence[Actor]) -> PromptScene:
-        return scene
 
     def shoot(self, actor: Actor, scene: PromptScene) -> Made:
         assert scene.motion is not None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Score:
 @dataclass(frozen=True)
 class History:
     """``key`` names all that the clip depends on; ``sha256`` its file. ``scores``: subject -> how the gate
-    judged the clip; ``passed`` is False for one that is kept to be looked at and not used."""
+    judged the clip; ``passed`` is False for one that is kept to be looked at and not used. ``replies``: keys
+    of what endpoints said about it."""
 
     id: str
     key: str
@@ -46,6 +47,7 @@ class History:
     inputs: tuple[str, ...]
     passed: bool
     scores: Mapping[str, Score]
+    replies: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -64,11 +66,21 @@ def read_history(path: Path) -> History | None:
         if data.pop("version") != VERSION:
             return None
         data["adapter"] = Adapter(**data["adapter"])
-        data["inputs"] = tuple(data["inputs"])
+        data["inputs"], data["replies"] = tuple(data["inputs"]), tuple(data.get("replies", ()))
         data["scores"] = {name: Score(**score) for name, score in data["scores"].items()}
         return History(**data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def note_replies(path: Path, keys: Iterable[str]) -> None:
+    """Add ``keys`` of replies to the history in ``path``, also where it has nothing else to tell: by them
+    ``pvchat forget`` finds what was said about a clip."""
+    history = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = history.get("replies", [])
+    if not set(keys) <= set(known):
+        history["replies"] = sorted({*known, *keys})
+        write_text(path, json.dumps(history, indent=1, ensure_ascii=False) + "\n")
 
 
 def fingerprint(*parts: object) -> str:

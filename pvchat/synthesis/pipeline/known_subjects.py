@@ -74,6 +74,9 @@ def known_subject(
         for number, kept in enumerate(found.kept)
     ]
     write_text(folder / FACES_FILE, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    better = f"good, {len(found.kept)} better ones are kept"
+    left_out = {r.name: r.reason for r in found.rejected} | dict.fromkeys(found.spare, better)
+    write_text(folder / "left_out.json", json.dumps(left_out, indent=1, ensure_ascii=False) + "\n")
     corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
     corpus.notes += [f"{subject.name}: {note}" for note in found.notes]
     print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} faulty", flush=True)

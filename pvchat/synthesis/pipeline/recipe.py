@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pvchat.errors import UserError
+from pvchat.synthesis.licences import terms_of
 from pvchat.synthesis.pipeline.others import OtherPeople
 from pvchat.synthesis.pipeline.package_people import PackagePeople
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, SplitSize, Studio
@@ -100,15 +101,16 @@ class Recipe:
             )
 
     @property
-    def adapters(self) -> list[Adapter]:
-        """All that takes part, for its licences."""
-        used = [part.studio.adapter for part in self.parts] + list(self.others.adapters)
-        return used + [role.adapter for role in (self.captioner, self.rewriter) if role is not None]
+    def terms(self) -> list[Adapter]:
+        """All that takes part, for its licences; no weights are needed."""
+        roles = [*(part.studio for part in self.parts), self.captioner, self.rewriter]
+        return [*map(terms_of, filter(None, roles)), *self.others.adapters]
 
     def check(self) -> None:
         """Raises UserError for what can be known to be wrong before anything long starts: others who are not
-        there, endpoints that do not answer. Roles may have a ``check`` of their own."""
-        for role in (self.others, self.captioner, self.rewriter, *(part.studio for part in self.parts)):
+        there, weights that are not, endpoints that do not answer. Roles may have a ``check`` of their own."""
+        studios = (part.studio for part in self.parts)
+        for role in (*studios, self.others, self.captioner, self.rewriter):
             if (check := getattr(role, "check", None)) is not None:
                 check()
 

@@ -12,17 +12,19 @@ from tqdm import tqdm
 from pvchat import __version__
 from pvchat.datamodules.manifest import Split
 from pvchat.datamodules.video import content_hash
+from pvchat.endpoint.replies import noting
 from pvchat.errors import UserError, writing
 from pvchat.faces import FaceAnalyzer
 from pvchat.synthesis.animation.face_mesh import FaceMesh
 from pvchat.synthesis.attributes import Attributes, read_attributes
 from pvchat.synthesis.executors import LocalExecutor
-from pvchat.synthesis.gate import IdentityGate, calibrate
 from pvchat.synthesis.pipeline.casts import casts_of, split_own
 from pvchat.synthesis.pipeline.filming import Camera, film
 from pvchat.synthesis.pipeline.finishing import MANIFEST, Corpus, finish, record_of
-from pvchat.synthesis.pipeline.folder import corpus_folder
+from pvchat.synthesis.pipeline.folder import FACES, corpus_folder
+from pvchat.synthesis.pipeline.gates import gates_of
 from pvchat.synthesis.pipeline.generator_studios import Prompted
+from pvchat.synthesis.pipeline.history import note_replies
 from pvchat.synthesis.pipeline.known_subjects import (
     Known,
     actors_of,
@@ -38,7 +40,7 @@ from pvchat.synthesis.pipeline.recipe import Part, Recipe
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.takes import SPLITS, Cast, plan_takes
 from pvchat.synthesis.pipeline.witnessing import witness_of
-from pvchat.synthesis.reference_faces import reference_files
+from pvchat.synthesis.reference_files import opened
 from pvchat.synthesis.roles import Executor
 from pvchat.synthesis.splits import Shared
 from pvchat.synthesis.studio.actors import Actor
@@ -59,7 +61,10 @@ def synthesize(
 ) -> Path:
     """Make the corpus of ``subjects`` in ``out`` and return its manifest; clips that are there are kept.
     Raises UserError for a request that cannot be met."""
-    files = {s.name: each_once(reference_files(s.reference)) for s in subjects}
+    found = opened([s.reference for s in subjects] + [s.like for s in subjects])
+    references, likes = found[: len(subjects)], found[len(subjects) :]
+    files = {s.name: each_once(own.files) for s, own in zip(subjects, references, strict=True)}
+    subjects = [replace(s, like=list(map(str, o.files))) for s, o in zip(subjects, likes, strict=True)]
     request = _request(subjects, files, config, seed, allow, places)
     with corpus_folder(out, request, config), writing(out):
         if (out / MANIFEST).is_file() and (out / STATISTICS).is_file():
@@ -68,6 +73,8 @@ def synthesize(
             return out / MANIFEST
         recipe.check()
         corpus = Corpus(tuple(s.name for s in subjects))
+        corpus.notes += [note for some in found for note in some.notes]
+        print("".join(f"{note}\n" for note in corpus.notes), end="")
         faces, mesh = FaceAnalyzer(), FaceMesh()
         _stage(0, "finding and judging faces of the reference")
         known = [known_subject(s, files[s.name], faces, mesh, recipe, out, corpus) for s in subjects]
@@ -122,16 +129,9 @@ def _film_parts(
     executor: Executor,
     faces: FaceAnalyzer,
 ) -> None:
-    gates = {
-        k.request.name: IdentityGate(
-            references=k.looks,
-            calibration=calibrate(k.looks, others.impostors, far=recipe.gate.far),
-            faces=faces,
-            num_frames=recipe.gate.num_frames,
-        )
-        for k in known
-    }
-    parts = [_directed(part, known, recipe) for part in recipe.parts]
+    gates = gates_of(known, others.impostors, casts, settings=recipe.gate, faces=faces)
+    look_alikes = {actor.person for person in others.lookalikes for actor in person}
+    parts = [_directed(part, known, recipe, out) for part in recipe.parts]
     sizes = [part.sizes(casts) for part in parts]
     total = sum(s.scenes * (len(known) + s.strangers + s.lookalikes) for size in sizes for s in size.values())
     with tqdm(total=total, desc="clips", unit="clip") as bar:
@@ -142,26 +142,27 @@ def _film_parts(
             filmed = film(plan, splits, camera=camera, executor=executor, done=bar.update)
             corpus.lost += filmed.lost
             for clip in filmed.kept:
-                record = record_of(clip, part.studio, corpus.subjects)
+                record = record_of(clip, part.studio, corpus.subjects, look_alikes)
                 corpus.records.append(record)
                 if part.open_questions:
                     witness = witness_of(part, recipe, record, clip.take.scene)
                     corpus.witnesses[record.id] = {clip.take.subject: witness} if witness else {}
 
 
-def _directed(part: Part, known: Sequence[Known], recipe: Recipe) -> Part:
+def _directed(part: Part, known: Sequence[Known], recipe: Recipe, out: Path) -> Part:
     """``part`` for the gender and age of the subjects, where its scenes depend on them."""
     if not isinstance(part.studio, Prompted):
         return part
-    found: dict[str, Attributes] = {
-        k.request.name: read_attributes(
-            recipe.captioner,
-            k.faces.kept[0].frame[None],
-            gender=k.request.gender,  # type: ignore[arg-type]
-            age_group=k.request.age,  # type: ignore[arg-type]
-        )
-        for k in known
-    }
+    found: dict[str, Attributes] = {}
+    for k in known:
+        with noting() as keys:
+            found[k.request.name] = read_attributes(
+                recipe.captioner,
+                k.faces.kept[0].frame[None],
+                gender=k.request.gender,  # type: ignore[arg-type]
+                age_group=k.request.age,  # type: ignore[arg-type]
+            )
+        note_replies(out / FACES / k.request.name / "attributes.json", keys)
     if len(set(found.values())) > 1:
         raise UserError(
             "subjects who share prompts must be of one gender and age group: got "
@@ -186,7 +187,7 @@ def _request(
             {
                 **{k: v for k, v in vars(s).items() if k not in ("reference", "like")},
                 "files": [content_hash(f) for f in files[s.name]],
-                "like": [content_hash(f) for f in reference_files(s.like)] if s.like else [],
+                "like": [content_hash(Path(f)) for f in s.like],
             }
             for s in subjects
         ],

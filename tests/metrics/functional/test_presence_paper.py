@@ -7,144 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.presence_answers import (
+    PAPER_BOTH,
+    PAPER_FIRST_ONLY,
+    PAPER_NEITHER,
+    PAPER_NO,
+    PAPER_YES,
+    THREE,
+)
 from pvchat.metrics.functional.presence import parse_presence
 
-# Tables 2 and 3 of the paper; {} is the subject.
-PAPER_YES = """\
-Yes, {} is in this video.
-I can confirm that {} appears.
-{} is present in this recording.
-The video contains {}.
-I've identified {}.
-{} is shown in this video.
-Yes, {} appears here.
-I can verify that {} is present.
-The footage shows {}.
-{} is in this video clip.
-I've detected {}.
-Yes, {} is featured.
-The video includes {}.
-I can see {}.
-{} is definitely here.
-Yes, I've found {}.
-This video shows {}.
-{} is visible.
-Yes, {} has been captured.
-The video clearly shows {}.
-I've spotted {}.
-{} appears in this video.
-Yes, this footage contains {}.
-I can recognize {}.
-{} is clearly visible."""
-PAPER_NO = """\
-No, {} is not in this video.
-I cannot detect {}.
-This video does not contain {}.
-{} is not shown.
-There is no sign of {}.
-{} does not appear.
-I can confirm {} is not here.
-The footage does not include {}.
-There's no evidence of {}.
-{} is not in this video.
-I've checked, {} is not present.
-This video does not show {}.
-I see no sign of {}.
-{} is absent.
-The video does not show {}.
-I cannot find {}.
-{} is not visible.
-I can verify {} is not here.
-The video has no {}.
-{} does not exist in this video.
-I find no trace of {}.
-This clip does not contain {}.
-{} is not present.
-I cannot identify {}.
-There is no {} here."""
-# Tables 4 and 5; {0} and {1} are the subjects.
-PAPER_BOTH = """\
-Both {0} and {1} are present in this video.
-I can detect both {0} and {1} in the footage.
-The video shows both {0} and {1} clearly.
-{0} and {1} are both visible in this recording.
-I've identified both {0} and {1} in the clip.
-Both {0} and {1} appear in this video.
-The footage contains both {0} and {1}.
-I can see both {0} and {1} in frame.
-{0} and {1} are both featured in this video.
-The recording shows both {0} and {1} present.
-I've spotted both {0} and {1} in the footage.
-Both {0} and {1} are captured in this clip.
-The video includes both {0} and {1}.
-I can confirm the presence of both {0} and {1}.
-{0} and {1} are both shown in the recording.
-Both figures, {0} and {1}, are visible.
-I've found both {0} and {1} in the video.
-The footage displays both {0} and {1}.
-Both {0} and {1} are identifiable here.
-I can recognize both {0} and {1}.
-{0} and {1} both appear in this recording.
-The video features both {0} and {1}.
-Both {0} and {1} are clearly visible.
-I've detected the presence of both {0} and {1}.
-The clip shows both {0} and {1}."""
-PAPER_FIRST_ONLY = """\
-I can confirm that {0} appears, but {1} is not present.
-The video shows {0}, though there's no sign of {1}.
-{0} is visible, but {1} is absent.
-I've detected {0}, while {1} does not appear.
-The video contains {0}, but {1} is not shown.
-{0} is present, however {1} is not in this clip.
-I can see {0}, but there's no trace of {1}.
-The footage includes {0}, though {1} is not visible.
-{0} appears, but {1} is not featured.
-I've spotted {0}, while {1} is nowhere to be seen.
-{0} is clearly visible, but {1} is not.
-The recording shows {0}, though {1} is absent.
-I can identify {0}, but {1} doesn't appear.
-{0} is present, while {1} is not.
-The clip features {0}, but there's no sign of {1}."""
-PAPER_NEITHER = """\
-Neither {0} nor {1} appear in this video.
-I cannot detect either {0} or {1}.
-The video contains neither {0} nor {1}.
-Both {0} and {1} are absent.
-There is no sign of either {0} or {1}.
-Neither {0} nor {1} are shown.
-I confirm both {0} and {1} are not present.
-The footage does not include {0} or {1}.
-There's no evidence of either {0} or {1}.
-Neither {0} nor {1} are visible.
-I've checked, both {0} and {1} are absent.
-This video shows neither {0} nor {1}.
-I see no sign of {0} or {1}.
-Both {0} and {1} are not in the recording.
-The video does not contain {0} or {1}."""
-# Three persons; with each order of the names all eight patterns of presence.
-THREE = {
-    (True, True, True): """\
-{0}, {1}, and {2} are all here.
-All three\u2014{0}, {1}, and {2}\u2014are present.
-They are all here.""",
-    (False, False, False): """\
-None of {0}, {1}, or {2} appear.
-Neither {0} nor {1} nor {2} can be seen.
-{0}, {1}, {2}\u2014all absent.
-None of them are here.""",
-    (True, False, False): """\
-I see only {0}\u2014{1} and {2} are not present.
-{0} is here, but neither {1} nor {2} is.
-No one but {0} is here.
-Only {0} is here.""",
-    (True, True, False): """\
-{0} and {1} are here, but {2} is not.
-{0} and {1} appear, while {2} does not.
-No one but {0} and {1} is here.
-{2} is missing, {0} and {1} are here.
-Everyone but {2} is here.
-I see {0} and {1}, but no {2}.""",
-}
 NAMES = [
     ("tom", "ann"),
     ("Anna Maria", "Anna"),

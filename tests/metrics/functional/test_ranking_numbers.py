@@ -1,13 +1,18 @@
-"""AUC, balanced accuracy and the calibrated threshold, against scikit-learn."""
+"""AUC, FPR at a TPR, balanced accuracy and the calibrated threshold, against scikit-learn."""
 
 import itertools
 
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
 from pvchat.errors import UserError
-from pvchat.metrics.functional.ranking import balanced_accuracy, calibrate_threshold, roc_auc
+from pvchat.metrics.functional.ranking import (
+    balanced_accuracy,
+    calibrate_threshold,
+    false_positive_rate,
+    roc_auc,
+)
 
 
 def _reference_auc(scores: list[float], target: list[bool]) -> float:
@@ -16,6 +21,11 @@ def _reference_auc(scores: list[float], target: list[bool]) -> float:
 
 def _reference_balanced(scores: list[float], target: list[bool], threshold: float) -> float:
     return float(balanced_accuracy_score(target, [s > threshold for s in scores]))
+
+
+def _reference_false_positives(scores: list[float], target: list[bool], recall: float) -> float:
+    wrong, found, _ = roc_curve(target, scores, drop_intermediate=False)
+    return float(min(w for w, f in zip(wrong, found, strict=True) if f >= recall - 1e-12))
 
 
 def draw(n: int, seed: int, levels: int | None) -> tuple[list[float], list[bool]]:
@@ -38,6 +48,24 @@ def test_equals_sklearn(n: int, seed: int, levels: int | None) -> None:
     for threshold in (-0.5, 0.0, 1.0):
         ours = balanced_accuracy(scores, target, threshold=threshold)
         assert ours == pytest.approx(_reference_balanced(scores, target, threshold), abs=1e-12)
+
+
+@pytest.mark.parametrize("levels", [None, 4, 1])
+@pytest.mark.parametrize("n", [2, 3, 17, 400, 1000])
+@pytest.mark.parametrize("recall", [0.05, 0.5, 0.95, 1.0])
+def test_false_positives_equal_sklearn(n: int, recall: float, levels: int | None) -> None:
+    for seed in range(5):
+        scores, target = draw(n, seed, levels)
+        expected = _reference_false_positives(scores, target, recall)
+        assert false_positive_rate(scores, target, recall=recall) == pytest.approx(expected, abs=1e-12)
+
+
+def test_95_percent_of_20_are_19() -> None:
+    """The worst of 20 may be missed, the second worst may not; a tie with it is a false positive."""
+    yes = [-9.0, 1.0, *[5.0] * 18]
+    assert false_positive_rate([*yes, 1.0, 0.5, -8.0], [True] * 20 + [False] * 3) == pytest.approx(1 / 3)
+    with pytest.raises(UserError, match=r"recall must be in \(0, 1\]: got 95"):
+        false_positive_rate(yes, [True] * 20, recall=95)
 
 
 def test_ties_count_half() -> None:
@@ -83,7 +111,7 @@ def test_a_shifted_score_is_rescued_by_calibration() -> None:
     assert balanced_accuracy(scores, target, threshold=calibrate_threshold(scores, target)) == 1.0
 
 
-@pytest.mark.parametrize("function", [roc_auc, balanced_accuracy, calibrate_threshold])
+@pytest.mark.parametrize("function", [roc_auc, false_positive_rate, balanced_accuracy, calibrate_threshold])
 @pytest.mark.parametrize(
     ("scores", "target", "message"),
     [

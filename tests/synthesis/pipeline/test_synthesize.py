@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -9,9 +10,11 @@ from pasted_studio import Admirals, PastedStudio
 from PIL import Image
 from skimage.data import astronaut
 
-from pvchat.datamodules.manifest import read_manifest
+from pvchat.datamodules.manifest import Origin, read_manifest
+from pvchat.endpoint.replies import Replies
 from pvchat.errors import UserError
 from pvchat.synthesis.forgetting import forget
+from pvchat.synthesis.pipeline.history import read_history
 from pvchat.synthesis.pipeline.recipe import GateSettings, Part, Recipe, Scenes
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.synthesize import synthesize
@@ -20,6 +23,12 @@ from pvchat.synthesis.roles import Frames
 from pvchat.synthesis.splits import find_leaks
 from pvchat.synthesis.traces import Caches
 from pvchat.synthesis.writing import write_video
+
+
+class Generated(PastedStudio):
+    """Nobody commanded what its clips show."""
+
+    origin: Origin = "generated"
 
 
 def recipe(**changes: object) -> Recipe:
@@ -93,6 +102,8 @@ def test_every_clip_has_a_history_and_the_sheet_and_statistics_are_there(corpus:
     assert (numbers["clips"], numbers["gate"]) == (9, {"pasted": {"made": 7, "rejected": 0}})
     assert numbers["identity"]["eileen"]["own_most"] < numbers["identity"]["eileen"]["nearest_other"]
     assert (corpus / "faces" / "eileen" / "00.png").is_file()
+    left_out = json.loads((corpus / "faces" / "eileen" / "left_out.json").read_text())
+    assert left_out == {}  # all photos are good, and few
 
 
 def test_a_finished_corpus_is_left_alone(
@@ -117,6 +128,16 @@ def test_a_recording_is_split_in_time(photos: Path, tmp_path: Path) -> None:
     seconds = {r.split: float(r.source_id[len("clip.mp4@") : -1]) for r in records if r.origin == "warp"}
     assert seconds["train"] < 1.25
     assert seconds["test"] >= 1.625
+
+
+def test_look_alikes_are_marked(photos: Path, tmp_path: Path, corpus: Path) -> None:
+    assert {r.look_alike for r in read_manifest(corpus / "manifest.jsonl")} == {None}
+    request = SubjectRequest("eileen", [str(photos / "first.png"), str(photos / "second.png")])
+    part = Part(PastedStudio(), Scenes(train=1, validation=0, test=1), lookalikes=1)
+    made = recipe(parts=[part], others=Admirals(alike=True))
+    records = read_manifest(synthesize([request], made, out=tmp_path / "corpus"))
+    marked = {(r.presence["eileen"], r.look_alike) for r in records}
+    assert marked == {(True, None), (False, True)}
 
 
 def test_real_footage_is_not_the_subjects_alone(photos: Path, tmp_path: Path) -> None:
@@ -176,6 +197,39 @@ def test_a_corpus_can_be_forgotten(corpus: Path, tmp_path: Path) -> None:
     done = forget("eileen", tmp_path / "corpus", caches=Caches(tmp_path / "cache"), entire=True)
     assert done.left == []
     assert not (tmp_path / "corpus").exists()
+
+
+class Cached:
+    """A captioner whose replies are kept, as those of an endpoint are."""
+
+    adapter = PastedStudio().adapter
+
+    def __init__(self, root: Path) -> None:
+        self.replies = Replies(root)
+
+    def caption(self, frames: Frames, question: str) -> str:
+        key = hashlib.sha256(frames.tobytes() + question.encode()).hexdigest()
+        return self.replies.get_or_ask(key, str, lambda: "The person smiles.")
+
+
+def test_what_endpoints_said_about_somebody_is_forgotten(photos: Path, tmp_path: Path) -> None:
+    captioner = Cached(tmp_path / "cache" / "replies")
+    captioner.replies.get_or_ask("f" * 64, str, lambda: "About something else.")
+    out = tmp_path / "corpus"
+    plain = recipe(captioner=captioner, parts=[Part(Generated(), Scenes(train=1, test=1), lookalikes=0)])
+    files = [str(photos / "first.png"), str(photos / "second.png")]
+    synthesize([SubjectRequest("eileen", files)], plain, out=out)
+    kept = {path.stem for path, _ in captioner.replies.texts()} - {"f" * 64}
+    records = read_manifest(out / "manifest.jsonl")
+    told = {r.path: json.loads(r.path.with_suffix(".json").read_text())["replies"] for r in records}
+    assert {path.parent.name for path in told} == {"clips", "raw"}
+    assert all(told[r.path] for r in records if r.presence["eileen"])
+    assert set().union(*told.values()) == kept
+    history = read_history(next(p for p in told if p.parent.name == "clips").with_suffix(".json"))
+    assert history is not None
+    assert set(history.replies) < kept
+    forget("eileen", out, caches=Caches(tmp_path / "cache"), entire=True)
+    assert [path.stem for path, _ in captioner.replies.texts()] == ["f" * 64]
 
 
 class Absent:

@@ -1,0 +1,26 @@
+"""``pvchat compare A B``: do two runs, or two groups of runs, differ by more than chance?"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from pvchat.comparison import compare_groups, render_comparison, scored_runs
+from pvchat.runs import write_json, write_text
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print the table; with ``--out`` keep it. Raises UserError."""
+    a, b = scored_runs(options.a), scored_runs(options.b)
+    found = compare_groups(a, b)
+    print(f"A: {options.a} ({_many(len(a))})\nB: {options.b} ({_many(len(b))})\n")
+    print(render_comparison(found))
+    if options.out:
+        out = Path(options.out)
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "comparison.md", render_comparison(found, style="markdown") + "\n")
+        write_json(out / "comparison.json", {"a": str(options.a), "b": str(options.b), **asdict(found)})
+        print(f"\nKept in {out}: comparison.md, comparison.json")
+
+
+def _many(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -1,0 +1,91 @@
+"""The worst mistakes of a test: what was asked, said and true, beside frames of the clip."""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pvchat.datamodules.manifest import Record, read_manifest
+from pvchat.datamodules.video import decode
+from pvchat.errors import UserError
+from pvchat.evaluation import Prediction
+from pvchat.metrics.functional.presence import parse_presence
+from pvchat.reporting.page import card
+from pvchat.runs import CONFIG, read_config
+from pvchat.subjects import mention, mentions
+
+FRAMES, FRAME_PX = 4, 160
+MOST_TEXT = 400
+
+
+def worst(predictions: Iterable[Prediction], *, threshold: float, count: int = 12) -> list[Prediction]:
+    """The wrong answers about presence, the surest first; of each clip one, so that a clip does not fill the
+    list. Where the answer is not parsed or absent the score decides."""
+    asked = [p for p in predictions if p.control == "main" and p.polarity is not None]
+    wrong = [p for p in asked if not _is_right(p, threshold)]
+    first: dict[str, Prediction] = {}
+    for p in sorted(wrong, key=lambda p: (-abs(p.score - threshold), p.id)):
+        first.setdefault(p.clip_id, p)
+    return list(first.values())[:count]
+
+
+def clips_of(run: Path) -> dict[str, Record]:
+    """Clip id -> record of the manifest that ``run`` was tested on; empty where it is elsewhere by now."""
+    try:
+        source = (read_config(run / CONFIG).get("data") or {}).get("source") or {}
+        path = (source.get("init_args") or {}).get("path") if isinstance(source, Mapping) else None
+        return {r.id: r for r in read_manifest(Path(path), check_files=False)} if path else {}
+    except UserError:
+        return {}
+
+
+def mistake_cards(chosen: Sequence[Prediction], clips: Mapping[str, Record]) -> list[str]:
+    """HTML of each of ``chosen``; without a picture where its clip cannot be read."""
+    return [card(_strip(clips.get(p.clip_id)), _caption(p)) for p in chosen]
+
+
+def _is_right(p: Prediction, threshold: float) -> bool:
+    truth = {name: p.presence[name] for name in p.subjects}
+    said = parse_presence(p.answer or "", p.subjects) if p.answer else {}
+    if any(said.get(name) is None for name in truth):
+        return (p.score > threshold) is (p.polarity == "yes")
+    return said == truth
+
+
+def _strip(record: Record | None) -> Image.Image | None:
+    """Frames of a clip side by side; a still picture once."""
+    if record is None:
+        return None
+    try:
+        frames = decode(record.path, num_frames=FRAMES, start_s=record.start_s, end_s=record.end_s).frames
+    except UserError:
+        return None
+    count = 1 if (frames == frames[0]).all() else min(FRAMES, len(frames))
+    chosen = frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    small = [ImageOps.contain(Image.fromarray(f), (FRAME_PX, FRAME_PX)) for f in chosen]
+    strip = Image.new("RGB", (sum(s.width for s in small), max(s.height for s in small)), "#888")
+    left = 0
+    for picture in small:
+        strip.paste(picture, (left, 0))
+        left += picture.width
+    return strip
+
+
+def _caption(p: Prediction) -> str:
+    who = " and ".join(f"{name}{'' if p.presence[name] else ' not'} there" for name in p.subjects)
+    return (
+        f"<b>{_text(p.question)}</b>"
+        f'<div><span class="tag wrong">said</span> {_text(p.answer or "(nothing)")}</div>'
+        f'<div><span class="tag right">true</span> {_text(p.reference)}</div>'
+        f'<div class="quiet">{html.escape(f"{p.clip_id}, {p.origin}; {who}; score {p.score:.2f}")}</div>'
+    )
+
+
+def _text(text: str) -> str:
+    """Escaped, with plain names, and short."""
+    for name in mentions(text[:MOST_TEXT]):
+        text = text.replace(mention(name), name)
+    cut = f"{text[:MOST_TEXT]} … ({len(text)} characters)" if len(text) > MOST_TEXT else text
+    return html.escape(cut)
