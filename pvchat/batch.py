@@ -73,6 +73,18 @@ class Example:
 
 
 @dataclass(frozen=True)
+class TrainingClip:
+    """A training clip whole: ``features`` of every frame, its questions with their answers, who is in it, and
+    whether it is of the reference, by which the user introduced a person."""
+
+    id: str
+    features: Features
+    examples: Sequence[Example]
+    presence: Mapping[str, bool]
+    is_reference: bool
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A padded text batch, all (B, S): ids (new tokens follow the base vocabulary), ``attention_mask``,
     ``labels`` (-100 where not supervised) and ``visual_mask``, True at the slots of visual tokens."""

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import torch
+from torch import Tensor
 from torchmetrics import Metric
 
-from pvchat.batch import Batch, QuestionType
+from pvchat.batch import Batch, QuestionType, TrainingClip
 from pvchat.metrics import (
     BERTScore,
     CorpusBLEU,
@@ -23,7 +24,7 @@ from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.metrics.functional.text import bleu_signature
-from pvchat.modules.video_chat import VideoChat
+from pvchat.modules.video_chat import Control
 
 ControlName = Literal["main", "text_only", "face_blanked", "base_model", "no_subject_tokens", "other_subject"]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
@@ -36,6 +37,26 @@ RANKING = {
     "balanced_accuracy": "score_balanced_accuracy",
     "balanced_accuracy_calibrated": "calibrated_balanced_accuracy",
 }
+
+
+class Respondent(Protocol):
+    """What a test needs of a system: ``VideoChat``, or a baseline."""
+
+    def study(self, clips: Iterable[TrainingClip]) -> None:
+        """See the training clips, before anything is asked. Trained weights are not learned here."""
+        ...
+
+    def presence_scores(self, batch: Batch, *, control: Control = "main") -> Tensor:
+        """How sure it is of a yes (B,): higher is surer."""
+        ...
+
+    def answer(self, batch: Batch, *, control: Control = "main", max_new_tokens: int = 32) -> list[str]:
+        """Written answers, deterministic; persons are spelled ``<name>`` or by their plain name."""
+        ...
+
+    def other_subject(self) -> AbstractContextManager[None]:
+        """Inside, what it knows of a person is another's."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,7 @@ class Prediction:
 
 
 def predict(
-    chat: VideoChat,
+    chat: Respondent,
     batch: Batch,
     control: ControlName,
     *,
@@ -105,7 +126,7 @@ def predict(
     ]
 
 
-def calibrate(chat: VideoChat, batches: Iterable[Batch]) -> float:
+def calibrate(chat: Respondent, batches: Iterable[Batch]) -> float:
     """Threshold on the presence score that is best on ``batches`` (validation or training material)."""
     scores: list[float] = []
     truth: list[bool] = []
@@ -257,7 +278,7 @@ def _normal(text: str) -> str:
 
 @torch.no_grad()
 def run_controls(
-    chat: VideoChat,
+    chat: Respondent,
     batch: Batch,
     controls: Sequence[ControlName],
     *,

@@ -98,6 +98,8 @@ def load_run(path: str | Path) -> PersonalModel:
             "Use the version that wrote it, or train anew."
         ) from error
     module: PersonalizedVideoChat = parser.instantiate_classes(parsed).model
+    if module.baseline is not None or module.chat.introduction is not None:
+        raise UserError(f"a baseline is tested, not talked to: {folder} is the run of one. Take another run.")
     load_weights(module, folder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PersonalModel(module.chat.eval().to(device), settings)

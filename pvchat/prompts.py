@@ -86,10 +86,7 @@ class PromptBuilder:
         self._text(out, template.bos)
         if with_video:
             self._text(out, template.video_turn[0])
-            for _ in range(self.num_views):
-                self._text(out, "<Video>")
-                self._slots(out)
-                self._text(out, "</Video>")
+            self._video(out, with_subjects)
             self._text(out, template.video_turn[1])
         for i, turn in enumerate(turns):
             if i and template.bos.endswith("\n"):  # ChatML opens every user turn
@@ -120,6 +117,12 @@ class PromptBuilder:
             labels=torch.tensor([pad(e.labels, IGNORE) for e in encoded]),
             visual_mask=torch.tensor([pad(e.visual, 0) for e in encoded]).bool(),
         )
+
+    def _video(self, out: Encoded, with_subjects: bool) -> None:
+        for _ in range(self.num_views):
+            self._text(out, "<Video>")
+            self._slots(out, self.tokens_per_view)
+            self._text(out, "</Video>")
 
     def _subjects(self, out: Encoded) -> None:
         several = len(self.registry) > 1
@@ -157,7 +160,7 @@ class PromptBuilder:
         out.labels.extend(ids if supervised else [IGNORE] * len(ids))
         out.visual.extend([False] * len(ids))
 
-    def _slots(self, out: Encoded) -> None:
-        out.input_ids.extend([0] * self.tokens_per_view)
-        out.labels.extend([IGNORE] * self.tokens_per_view)
-        out.visual.extend([True] * self.tokens_per_view)
+    def _slots(self, out: Encoded, count: int) -> None:
+        out.input_ids.extend([0] * count)
+        out.labels.extend([IGNORE] * count)
+        out.visual.extend([True] * count)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
+from pvchat.baselines import Baseline
 from pvchat.batch import Batch
 from pvchat.checkpoints import fill_checkpoint, trim_checkpoint
 from pvchat.datamodules.personalized import PersonalizedDataModule
@@ -22,6 +23,7 @@ from pvchat.evaluation import (
     RANKING,
     ControlName,
     Prediction,
+    Respondent,
     calibrate,
     predict,
     run_controls,
@@ -52,7 +54,8 @@ class PersonalizedVideoChat(L.LightningModule):
     Every group is known to the optimizer from the start; which of them move is the StageSchedule
     callback's choice. The learning rate warms up linearly, then follows a cosine to zero. Dropout is a
     pure function of (``seed``, step), so a resumed run repeats what an undisturbed one does. A test asks
-    every question under each of ``controls`` and writes answers out for those in ``generate``.
+    every question under each of ``controls`` and writes answers out for those in ``generate``. With a
+    ``baseline`` it is that which is asked; the chat gives it the features of clips.
     """
 
     def __init__(
@@ -68,12 +71,14 @@ class PersonalizedVideoChat(L.LightningModule):
         controls: Sequence[ControlName] = CONTROLS,
         generate: Sequence[ControlName] = ("main",),
         max_new_tokens: int = 24,
+        baseline: Baseline | None = None,
     ) -> None:
         super().__init__()
         if warmup_steps < 0:
             raise UserError(f"warmup_steps must be >= 0: got {warmup_steps}.")
         self.strict_loading = False  # the frozen base is not in the checkpoint
         self.chat = chat(subjects)
+        self.baseline = baseline
         self.objective = objective
         self.learning_rates = learning_rates or LearningRates()
         self.weight_decay, self.warmup_steps, self.seed = weight_decay, warmup_steps, seed
@@ -101,6 +106,7 @@ class PersonalizedVideoChat(L.LightningModule):
     def on_fit_start(self) -> None:
         """Face embeddings are centred on the training clips; a checkpoint loaded later brings its own."""
         self.chat.views.standardise(self.data.training_features())
+        self.respondent.study(self.data.training_clips())
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         part = batch_idx % self.trainer.accumulate_grad_batches  # of the batches that make one step
@@ -161,17 +167,25 @@ class PersonalizedVideoChat(L.LightningModule):
         datamodule: PersonalizedDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         return datamodule
 
+    @property
+    def respondent(self) -> Respondent:
+        """Who is asked."""
+        return self.chat if self.baseline is None else self.baseline
+
+    def on_validation_start(self) -> None:
+        if self.trainer.state.fn == "validate":  # a fit has begun with it
+            self.respondent.study(self.data.training_clips())
+
     def on_test_start(self) -> None:
         self._begin_answers()
-        batches = self.data.calibration_dataloader()
-        self.threshold = calibrate(self.chat, (b.to(self.device) for b in batches))
+        self.threshold = self._calibrate()
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """There is a loader for the clips as they are and one for them with faces blanked."""
         variant = self.data.test_variants[dataloader_idx]
         controls = [c for c in self.controls if (c == "face_blanked") == (variant == "face_blanked")]
         self.predictions += run_controls(
-            self.chat,
+            self.respondent,
             batch,
             controls,
             base_model=self.untrained(),
@@ -188,10 +202,12 @@ class PersonalizedVideoChat(L.LightningModule):
 
     def on_predict_start(self) -> None:
         self._begin_answers()
+        if self.baseline is not None:
+            self._calibrate()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Answers and scores, no controls."""
-        self.predictions += predict(self.chat, batch, "main", max_new_tokens=self.max_new_tokens)
+        self.predictions += predict(self.respondent, batch, "main", max_new_tokens=self.max_new_tokens)
 
     def _begin_answers(self) -> None:
         if self.trainer.world_size > 1:
@@ -200,6 +216,15 @@ class PersonalizedVideoChat(L.LightningModule):
                 f"{self.trainer.world_size}. Test and predict with --trainer.devices 1."
             )
         self.predictions = []
+        self.respondent.study(self.data.training_clips())
+
+    def _calibrate(self) -> float:
+        """The threshold; a baseline that compares something with it also answers by it."""
+        batches = self.data.calibration_dataloader()
+        threshold = calibrate(self.respondent, (b.to(self.device) for b in batches))
+        if self.baseline is not None:
+            self.baseline.threshold = threshold
+        return threshold
 
     @contextmanager
     def untrained(self) -> Iterator[None]:

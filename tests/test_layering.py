@@ -33,6 +33,7 @@ TIERS = {
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {
+        "baselines",
         "callbacks",
         "checkpoints",
         "comparison",

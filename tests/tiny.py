@@ -27,6 +27,7 @@ from pvchat.faces import Face, FaceAnalyzer, Frame, Vector
 from pvchat.losses import AnswerCrossEntropy, HeadActivation, Objective, RoutingSparsity
 from pvchat.modules.attention import AttentionFactory, DenseAttention, ReMoHAttention
 from pvchat.modules.base_views import Views
+from pvchat.modules.introduction import Introduction
 from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
 from pvchat.modules.qformer import QFormer
 from pvchat.modules.video_chat import VideoChat
@@ -167,6 +168,7 @@ def make_chat(
     width: int = 32,
     num_soft_tokens: int = 2,
     num_personal_query_tokens: int = 4,
+    introduction: Introduction | None = None,
 ) -> VideoChat:
     """The model of ``tiny.yaml``; what is trained depends on ``seed``, the frozen base never does."""
     torch.manual_seed(seed)
@@ -188,6 +190,7 @@ def make_chat(
         language_model=language_model
         or RandomLanguageModel(width=64, num_layers=2, lora=LoRA(rank=8, alpha=16, dropout=dropout)),
         num_soft_tokens=num_soft_tokens,
+        introduction=introduction,
     )
 
 

@@ -39,6 +39,8 @@ class HeadActivationMap(L.Callback):
     ) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         asked = [e.polarity for e in batch.examples]
+        if pl_module.baseline is not None:
+            return
         if pl_module.data.test_variants[dataloader_idx] != "main" or not any(asked):
             return
         routings = pl_module.chat.encode(batch).routings

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pvchat.assets import cache_dir as default_cache_dir
-from pvchat.batch import Clip, Example, FeatureExtractor, Features
+from pvchat.batch import Clip, Example, FeatureExtractor, Features, TrainingClip
 from pvchat.datamodules.clip_store import ClipStore, Variant
 from pvchat.datamodules.decoding import DecodeSettings, decode_ahead
 from pvchat.datamodules.loader import Collate, EpochLoader, Item, Questions
@@ -145,12 +145,18 @@ class PersonalizedDataModule(LightningDataModule):
         )
 
     def training_features(self) -> Iterator[Features]:
-        """Features of each training clip, from the cache."""
-        seen: set[str] = set()
-        for record, _ in self._examples(TRAINED):
-            if record.id not in seen:
-                seen.add(record.id)
-                yield self.store.features(record, "main")
+        """Features of each training clip that is asked about, from the cache."""
+        return (clip.features for clip in self.training_clips() if clip.examples)
+
+    def training_clips(self) -> Iterator[TrainingClip]:
+        """Each training clip, from the cache; of the reference also those that are asked nothing."""
+        self._examples(TRAINED)  # their features are made together
+        for record in (r for r in self.records if r.split in TRAINED and (r.qa or r.split == "reference")):
+            with self._tolerant(record):
+                features = self.store.features(record)
+            if record.id not in self.bad_clips:
+                asked, is_reference = tuple(questions_of(record)), record.split == "reference"
+                yield TrainingClip(record.id, features, asked, record.presence, is_reference)
 
     def left_out(self) -> dict[str, dict[str, str]]:
         """Bad clips that were met so far, and why they are, by split."""

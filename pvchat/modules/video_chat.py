@@ -1,16 +1,17 @@
 """The whole model, usable without Lightning: encode -> bridge -> splice -> decode (paper, figure 4a)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from pvchat.batch import Batch, Tokens, tokens_to
+from pvchat.batch import Batch, Tokens, TrainingClip, tokens_to
 from pvchat.modules.base_views import Views
+from pvchat.modules.introduction import Introduction
 from pvchat.modules.language_model import LanguageModel
 from pvchat.modules.published.checkpoint_folders import Source, open_checkpoint
 from pvchat.modules.published.filling import fill
@@ -56,7 +57,8 @@ class VideoChat(nn.Module):
     each of the V passes of ``views``, and the prompt has a ``<Video>`` segment for each. All parameters are
     frozen or trained by group name; see ``parameter_groups``. ``pretrained`` is a folder of the published
     checkpoint, imported or not: bridge and LoRA start from there (encoder and language model load their own
-    weights). Raises UserError if one of its tensors has no place here.
+    weights). Raises UserError if one of its tensors has no place here. ``introduction`` makes persons known
+    in another way than by tokens of their own.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class VideoChat(nn.Module):
         num_soft_tokens: int = 16,
         template: TemplateName | None = None,
         pretrained: Path | None = None,
+        introduction: Introduction | None = None,
     ) -> None:
         super().__init__()
         self.registry = SubjectRegistry(subjects, num_soft_tokens=num_soft_tokens)
@@ -81,7 +84,7 @@ class VideoChat(nn.Module):
         nn.init.normal_(self.project_up.weight, std=language_model.embedding_std / self.qformer.width**0.5)
         nn.init.zeros_(self.project_up.bias)
         self.presence_head = nn.Linear(self.qformer.width, 1)
-        self.prompts = PromptBuilder(
+        prompts = PromptBuilder(
             tokenizer=language_model.tokenizer,
             registry=self.registry,
             vocab_size=language_model.vocab_size,
@@ -89,6 +92,8 @@ class VideoChat(nn.Module):
             tokens_per_view=self.qformer.num_queries,
             num_views=views.num_passes,
         )
+        self.introduction = introduction
+        self.prompts = prompts if introduction is None else introduction.prompts(prompts)
         self.yes_id, self.no_id = (
             language_model.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No")
         )
@@ -109,8 +114,27 @@ class VideoChat(nn.Module):
         presence = self._presence(batch, visual) if visual else None
         return ChatOutput(logits, labels, first, visual.routings if visual else {}, presence)
 
+    def study(self, clips: Iterable[TrainingClip]) -> None:
+        """Training clips as they are, seen before training and before each test: an introduction may show
+        them; else nothing is kept, since all that is known of a person is in the weights."""
+        if self.introduction is not None:
+            self.introduction.study(clips)
+
     def encode(self, batch: Batch, *, control: Control = "main") -> Visual:
-        """Late encoder blocks, Q-former and projection of cached features."""
+        """Late encoder blocks, Q-former and projection of cached features, and what introduces a person."""
+        visual = self._read(batch, control)
+        if self.introduction is None or control != "main":
+            return visual
+
+        def look(clips: Batch) -> tuple[Tensor, Tensor]:
+            seen = self._read(clips, "no_subject_tokens")
+            return seen.tokens, seen.mask
+
+        rows = self.language_model.token_rows.input_rows
+        tokens, mask = self.introduction.extend(batch, visual.tokens, visual.mask, look=look, rows=rows)
+        return replace(visual, tokens=tokens, mask=mask)
+
+    def _read(self, batch: Batch, control: Control) -> Visual:
         passes = self.views.num_passes
         context, context_mask = self.views(batch.views, batch.view_masks)  # (B * V, K, Dc), (B * V, K)
         asked = batch.person_mask if control == "main" else torch.zeros_like(batch.person_mask)
@@ -168,8 +192,10 @@ class VideoChat(nn.Module):
         routers = [p for n, p in self.qformer.named_parameters() if "router" in n.split(".")]
         routed = {id(p) for p in routers} | {id(self.qformer.personal_query_tokens)}
         bridge = [p for p in self.qformer.parameters() if id(p) not in routed]
+        rows = self.language_model.token_rows
+        learned = rows.parameters() if self.introduction is None else [rows.input_rows]
         return {
-            "token_rows": [*self.language_model.token_rows.parameters(), self.qformer.personal_query_tokens],
+            "token_rows": [*learned, self.qformer.personal_query_tokens],
             "qformer": [
                 *bridge,
                 *self.views.bridge_parameters(),

@@ -38,7 +38,10 @@ def check_memory(config: Namespace) -> None:
             )
         return
     stages = StagePlan(**{n: config.stages[n] for n in ("image", "video")})
-    needed = max(c.memory for c in _simulated(model, stages, config)) + RESERVED * GB
+    costs = [c.memory for c in _simulated(model, stages, config)]
+    if not costs:
+        return  # nothing trains
+    needed = max(costs) + RESERVED * GB
     if needed > (size := gpu_memory()):
         raise UserError(
             f"a step must fit into the GPU: by the plan it takes {needed / GB:.1f} GB, the GPU has "

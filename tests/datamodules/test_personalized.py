@@ -4,6 +4,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,21 @@ def test_training_features_are_those_of_the_training_clips(
     """Once each, and no other: clip n starts with grey level 10 n, and those for training come first."""
     levels = [float(f["global"][0].mean()) for f in make_data(corpus, extractor).training_features()]
     assert levels == pytest.approx([10 * n for n in range(10)], abs=3)
+
+
+def test_the_reference_is_shown_though_nothing_is_asked_about_it(
+    corpus: Path, make_data: MakeData, extractor: Any
+) -> None:
+    data = make_data(corpus, extractor)
+    trained = [r.id for r in data.records if r.split == "train"]
+    silent = {trained[0]: "reference", trained[1]: "train"}
+    data.records = [replace(r, split=silent[r.id], qa=()) if r.id in silent else r for r in data.records]
+    clips = list(data.training_clips())
+    assert [c.id for c in clips] == [trained[0], *trained[2:]]
+    assert [c.is_reference for c in clips] == [True] + [False] * (len(trained) - 2)
+    assert not clips[0].examples
+    assert all(c.examples and c.presence == c.examples[0].presence for c in clips[1:])
+    assert len(list(data.training_features())) == len(trained) - 2
 
 
 def test_order_is_a_function_of_seed_and_epoch(corpus: Path, make_data: MakeData, extractor: Any) -> None:

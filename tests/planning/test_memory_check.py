@@ -106,6 +106,13 @@ def test_a_sharded_model_is_not_held_against_one_gpu(fit: Any, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("large")
+def test_what_trains_nothing_has_no_step_to_fit(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_check, "_on_gpu", lambda _: True)
+    monkeypatch.setattr(memory_check, "gpu_memory", lambda: 0)
+    assert fit("--stages.image.epochs=0", "--stages.video.epochs=0") == 71
+
+
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("on_gpu", [False, True])
 def test_a_4_bit_language_model_counts_as_such(
     fit: Any, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
