@@ -41,7 +41,9 @@ def rate(
         else {"entity_proxy": entity_proxy(items), "detail_proxy": detail_proxy(items)}
     )
     ratings: dict[str, dict[str, float | None]] = {
-        name: {rating.id: rating.score for rating in some} for name, some in given.items()
+        name: {rating.id: rating.score for rating in some}
+        for name, some in given.items()
+        if judges or any(rating.score is not None for rating in some)  # rules may have nothing to say
     }
     if encoder is not None and main:
         scores = bert_scores([p.answer or "" for p in main], [p.reference for p in main], encoder)

@@ -46,7 +46,10 @@ def plot() -> Figure:
 
 def test_numbers_stand_to_the_right_with_their_interval() -> None:
     made = table(["", "AUC"], [["main", Interval(0.9, 0.8, 0.95, 0.95, 9)], ["text_only", None]], digits=2)
-    assert '<td>main</td><td class="number">0.90 <span class="range">[0.80, 0.95]</span></td>' in made
+    assert (
+        '<td class="words">main</td><td class="number">0.90 <span class="range">[0.80, 0.95]</span></td>'
+        in made
+    )
     assert '<td class="number">-</td>' in made
 
 
@@ -57,3 +60,10 @@ def test_pictures_are_inside() -> None:
     assert Image.open(io.BytesIO(base64.b64decode(data[1]))).size == (8, 4)
     assert "<b>kept</b>" in made
     assert "<img" not in card(None, "no picture")
+
+
+def test_a_bar_draws_its_interval() -> None:
+    made = table(["AUC"], [[Interval(0.5, 0.25, 1.0, 0.95, 9)]], bars=True)
+    assert 'd="M30.0 6.0H120"' in made or 'd="M30.0 6.0H120.0"' in made
+    assert 'cx="60.0"' in made
+    assert "<svg" not in table(["gain"], [[Interval(0.5, -0.2, 1.0, 0.95, 9)]], bars=True)
