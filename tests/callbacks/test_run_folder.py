@@ -68,6 +68,7 @@ def test_predictions(run: tuple[PersonalizedVideoChat, Path]) -> None:
     for row in rows:
         assert set(row) == {
             "id",
+            "look_alike",
             "clip_id",
             "control",
             "type",
