@@ -157,6 +157,8 @@ def _parsed(configs: Sequence[str], overrides: Sequence[str]) -> "Iterator[tuple
     parser = ArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
     parser.add_argument("-c", "--config", action="config")
     parser.add_class_arguments(Recipe, None)
+    # the default is an object, which no config can name
+    parser.set_defaults(others={"class_path": "pvchat.synthesis.pipeline.package_people.PackagePeople"})
     files = [_config(name) for name in configs] or [str(experiment_file(DEFAULT))]
     try:
         yield parser, parser.parse_args([*(f"--config={f}" for f in files), *overrides])

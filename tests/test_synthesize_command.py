@@ -16,6 +16,7 @@ from pvchat.errors import UserError
 from pvchat.synthesis.likeness import Look
 from pvchat.synthesis.pipeline.generator_studios import MovingPhotos, PromptedPortraits, PromptedVideos
 from pvchat.synthesis.pipeline.others import Others
+from pvchat.synthesis.pipeline.package_people import PackagePeople
 from pvchat.synthesis.pipeline.recipe import GateSettings
 from pvchat.synthesis.pipeline.subject_request import SubjectRequest
 from pvchat.synthesis.pipeline.synthesize import synthesize
@@ -178,6 +179,21 @@ def test_a_recipe_is_shown_without_what_it_needs(
     shown = capsys.readouterr().out
     assert "faces: 3" in shown
     assert "folder: generators/consisid" in shown
+
+
+def test_a_recipe_that_leaves_out_its_defaults_can_be_written_and_read(tmp_path: Path) -> None:
+    """What a run goes on with is this text: an object in it would have another address each time."""
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text(
+        "parts: [{studio: pvchat.synthesis.studio.photo_studio.PhotoStudio, scenes: {train: 1}}]"
+    )
+    found, text = load_recipe([str(recipe)], [])
+    (tmp_path / "again.yaml").write_text(text)
+    again, same = load_recipe([str(tmp_path / "again.yaml")], [])
+    assert same == text
+    assert "object at" not in text
+    assert isinstance(again.others, PackagePeople)
+    assert vars(again.others) == vars(found.others)
 
 
 @pytest.mark.parametrize("name", ["synthesis/laptop.yaml", "synthesis/paper.yaml"])

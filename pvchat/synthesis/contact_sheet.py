@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -22,6 +23,9 @@ from pvchat.synthesis.writing import whole
 
 Frames = npt.NDArray[np.uint8]
 FRAMES, THUMB_PX = 4, 128
+FONT = (
+    Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+)  # knows more letters than Pillow's
 _QUESTIONS = 3
 _MOST_REJECTS = 24
 _COLUMNS = (2, 5)  # least and most strips in a row of the picture
@@ -190,7 +194,7 @@ def _text(text: str) -> str:
 def _plain(text: str) -> str:
     """A question or answer with plain names."""
     for name in mentions(text):
-        text = text.replace(mention(name), name.capitalize())
+        text = text.replace(mention(name), name[:1].upper() + name[1:])
     return text
 
 
@@ -222,7 +226,7 @@ def _write(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, ink: str, size: int, width: int
 ) -> None:
     """One line of ``text``, cut to ``width`` pixels."""
-    font = ImageFont.load_default(size)
+    font = ImageFont.truetype(FONT, size)
     while draw.textlength(text, font) > width:
         text = text.rstrip("…")[:-1] + "…"
     draw.text(at, text, fill=ink, font=font)

@@ -113,7 +113,7 @@ def _most_alike(people: Sequence[Person], name: str, like: Sequence[Vector]) -> 
     nearest = int(np.argmin(away))
     if away[nearest] > ONE_SUBJECT:
         raise FaceChoiceError(
-            f"--like must show somebody who is in {name}: the nearest of {len(people)} people there is "
+            f"--like must show somebody who is in {name}: the nearest person there is "
             f"{away[nearest]:.2f} away, one person is below {ONE_SUBJECT:g}. Give another, or --face N.",
             found=len(people),
         )

@@ -40,7 +40,7 @@ class Trace:
     @cached_property
     def name(self) -> re.Pattern[str]:
         """The name as a word, as it is written in prose, JSON and HTML."""
-        spelled = {self.subject, self.subject.capitalize()}
+        spelled = {self.subject, self.subject.capitalize(), self.subject[:1].upper() + self.subject[1:]}
         spelled |= {json.dumps(n)[1:-1] for n in spelled} | {html.escape(n) for n in spelled}
         words = "|".join(re.escape(n) for n in sorted(spelled, key=len, reverse=True))
         return re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])")
@@ -50,6 +50,9 @@ class Trace:
         faces = np.asarray(self.faces, np.float64).reshape(-1, EMBEDDING_WIDTH)
         away = np.linalg.norm(np.asarray(vectors, np.float64)[:, None] - faces[None], axis=2)
         return np.asarray(away.min(1, initial=np.inf))
+
+
+UNTOLD = "cached features that nobody can tell whose they are (damaged, or of former versions)"
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Caches:
                 for path, key in FeatureCache(root / part).entries():
                     match = _CLIP_KEY.match(key)
                     if match[1] in trace.contents if match else ours:
-                        yield "features of clips", path
+                        yield "features of clips" if match else UNTOLD, path
         for path, text in Replies(self.root / "replies").texts():
             if path.stem in trace.digests or trace.name.search(text):
                 yield "replies of endpoints", path

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 from tiny import make_corpus
 
 from pvchat.datamodules.manifest import read_manifest
-from pvchat.synthesis.contact_sheet import FRAMES, THUMB_PX, Reject, Sheet, write_contact_sheet
+from pvchat.synthesis.contact_sheet import FONT, FRAMES, THUMB_PX, Reject, Sheet, write_contact_sheet
 
 
 class Words(HTMLParser):
@@ -71,3 +71,16 @@ def test_nothing_is_left_where_it_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is empty"):
         write_contact_sheet(tmp_path / "out", records, Sheet("A"))
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_names_keep_their_letters(tmp_path: Path) -> None:
+    """A letter that a font does not know is one and the same box."""
+    name = "Zoë müller"
+    record = read_manifest(make_corpus(tmp_path / "corpus"))[0]
+    asked = replace(record.qa[0], question=f"Is <{name}> here?", subjects=(name,))
+    page = write_contact_sheet(
+        tmp_path, [replace(record, qa=(asked,), presence={name: True})], Sheet("names")
+    )
+    assert "Is Zoë müller here?" in page.read_text(encoding="utf-8")
+    font = ImageFont.truetype(FONT, 20)
+    assert len({bytes(font.getmask(letter)) for letter in "ëüŻ\ufffe"}) == 4

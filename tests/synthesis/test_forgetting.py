@@ -23,7 +23,7 @@ from pvchat.errors import UserError
 from pvchat.synthesis.forgetting import NOTE, Forgotten, forget
 from pvchat.synthesis.gallery.pictures import Picture
 from pvchat.synthesis.gallery.store import EmbeddingStore
-from pvchat.synthesis.traces import Caches
+from pvchat.synthesis.traces import UNTOLD, Caches
 
 TOM, ANN, BOB = (np.eye(128, dtype=np.float32)[n] for n in range(3))
 
@@ -120,7 +120,7 @@ def test_the_caches_lose_the_subject_and_keep_the_others(corpus: Path, private_c
 
     done = run(corpus, private_cache)
     assert done.left == []
-    assert done.gone["features of clips"] == 2 * len(tom) + 1
+    assert (done.gone["features of clips"], done.gone[UNTOLD]) == (2 * len(tom), 1)
     features = FeatureCache(private_cache / "clips" / "features")
     assert len(list(features.entries())) == len(trained) - len(tom)
     assert [path.stem for path, _ in replies.texts()] == ["c" * 64]

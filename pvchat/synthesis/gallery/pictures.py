@@ -91,7 +91,9 @@ def folder(root: str | Path) -> Path:
     """``root`` as an absolute path. Raises UserError unless it is a folder."""
     path = Path(root).expanduser()
     if not path.is_dir():
-        raise UserError(f"a gallery is a folder of photos and clips: {root} is none.")
+        raise UserError(
+            f"a gallery is a folder of photos and clips: {root} is none. Name one, as in --gallery FOLDER."
+        )
     return path.resolve()
 
 

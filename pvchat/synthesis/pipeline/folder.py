@@ -63,8 +63,8 @@ def _check(out: Path, request: Mapping[str, Any]) -> None:
             before = {}
         if changed := [k for k in {**before, **request} if before.get(k) != request.get(k)]:
             raise UserError(
-                f"a corpus goes on with the request it began with: {out} was made with another "
-                f"{', '.join(changed)}. Choose another --out, or delete that folder."
+                f"a corpus goes on with the request it began with: {out} began with other values "
+                f"of {', '.join(changed)}. Choose another --out, or delete that folder."
             )
     elif any(p.name != LOCK for p in out.iterdir()):
         raise UserError(f"a corpus needs a folder of its own: {out} is there and not empty. Choose another.")

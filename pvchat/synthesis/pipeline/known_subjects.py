@@ -78,8 +78,10 @@ def known_subject(
     left_out = {r.name: r.reason for r in found.rejected} | dict.fromkeys(found.spare, better)
     write_text(folder / "left_out.json", json.dumps(left_out, indent=1, ensure_ascii=False) + "\n")
     corpus.rejects += [replace(r, name=f"{subject.name}: {r.name}") for r in found.rejected]
-    corpus.notes += [f"{subject.name}: {note}" for note in found.notes]
-    print(f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} faulty", flush=True)
+    notes = [f"{subject.name}: {note}" for note in found.notes]
+    corpus.notes += notes
+    told = f"{subject.name}: {len(found.kept)} faces kept, {len(found.rejected)} faulty"
+    print("\n".join([told, *notes]), flush=True)
     return Known(subject, files, found)
 
 

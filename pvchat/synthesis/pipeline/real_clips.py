@@ -77,7 +77,7 @@ def _ranges(
     recipe: Recipe, file: Path, files: Sequence[Path]
 ) -> Iterator[tuple[Split, float | None, float | None]]:
     """Split and seconds of each part of a reference that is in the corpus."""
-    if recipe.references == "whole" or (recipe.references == "split" and is_photo(file) and len(files) == 1):
+    if recipe.references == "whole" or (recipe.references == "split" and len(files) == 1 and _is_still(file)):
         yield "reference", None, None
     elif recipe.references == "split" and len(files) > 1:
         split = split_at(position(file, 0.0, files))
@@ -87,6 +87,11 @@ def _ranges(
         seconds = float(clip_times(file)[-1])
         yield "reference", 0.0, TRAIN_UNTIL * seconds
         yield "test", VALIDATION_UNTIL * seconds, None
+
+
+def _is_still(file: Path) -> bool:
+    """A photo, or a clip of one frame: nothing in it can be kept for the test."""
+    return is_photo(file) or len(clip_times(file)) < 2
 
 
 def _kept_copy(file: Path, path: Path) -> Path:

@@ -30,7 +30,7 @@ def test_another_request_is_refused(tmp_path: Path) -> None:
     with corpus_folder(out, REQUEST, ""):
         make(out)
     with (
-        pytest.raises(UserError, match=r"made with another seed\. Choose another --out"),
+        pytest.raises(UserError, match=r"began with other values of seed\. Choose another --out"),
         corpus_folder(out, REQUEST | {"seed": 1}, ""),
     ):
         pass

@@ -115,7 +115,7 @@ def test_a_finished_corpus_is_left_alone(
     assert synthesize([request], recipe(), out=corpus, config="pasted") == corpus / "manifest.jsonl"
     assert "is complete: 9 clips" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in corpus.rglob("*.mp4")} == before
-    with pytest.raises(UserError, match="another seed"):
+    with pytest.raises(UserError, match="other values of seed"):
         synthesize([request], recipe(), out=corpus, config="pasted", seed=1)
 
 
@@ -161,6 +161,14 @@ def test_one_photo_makes_no_test_unless_allowed(photos: Path, tmp_path: Path) ->
     assert "in one part of the reference only" in (tmp_path / "strict" / "contact_sheet.html").read_text()
     synthesize([request], recipe(), out=tmp_path / "lax", allow=["source"])
     assert Counter(r.split for r in read_manifest(tmp_path / "lax" / "manifest.jsonl"))["test"] == 2
+
+
+def test_a_clip_of_one_frame_is_a_photo(photos: Path, tmp_path: Path) -> None:
+    """Its only frame cannot be in the test, too; and it is known at the start, not when all is filmed."""
+    write_video(tmp_path / "one.mp4", np.asarray(Image.open(photos / "first.png"))[None], fps=2)
+    synthesize([SubjectRequest("eileen", [str(tmp_path / "one.mp4")])], recipe(), out=tmp_path / "corpus")
+    records = read_manifest(tmp_path / "corpus" / "manifest.jsonl")
+    assert Counter(r.split for r in records) == {"train": 4, "validation": 1, "reference": 1}
 
 
 def test_two_subjects_of_one_photo_are_both_there(photos: Path, tmp_path: Path) -> None:
