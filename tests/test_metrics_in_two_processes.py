@@ -15,10 +15,12 @@ import pvchat.metrics
 from pvchat.metrics import (
     BERTScore,
     CorpusBLEU,
+    IntervalIoU,
     NamingAccuracy,
     PresenceAccuracy,
     PresenceCalibration,
     PresenceRanking,
+    RubricScore,
 )
 from pvchat.metrics.functional.bert_score import TextEncoder
 
@@ -28,6 +30,16 @@ PREDS = ["Yes, <tom> is here.", "<tom> is not here.", "A red coat, it seems to m
 TARGET = ["Yes.", "No, <tom> is not in this video.", "<tom> wears red.", "Yes.", "Yes.", "<tom> wears red."]
 THERE = [True, False, False, True, True, False]
 SCORES = [2.5, -1.0, 3.0, -2.0, 0.25, 0.0]
+SAID = ["From 1 s to 3 s.", "Never.", "From 0 s to 2 s and from 4 s to 5 s.", "Hm.", "From 2 s to 4 s.", ""]
+SHOWN: list[list[tuple[float, float]]] = [
+    [(0.0, 2.0)],
+    [],
+    [(0.0, 5.0)],
+    [(0.0, 1.0)],
+    [(2.0, 4.0)],
+    [(3.0, 4.0)],
+]
+RATED = [5.0, None, 2.0, 1.0, 4.0, 3.0]
 FIRST = 2  # of the six questions, what the first of two processes gets
 
 
@@ -42,6 +54,8 @@ def scored(folder: Path, rank: int, size: int) -> dict[str, dict[str, Tensor]]:
         (PresenceAccuracy(), (PREDS, THERE, [["tom"]] * len(PREDS))),
         (PresenceCalibration(threshold=0.5), (SCORES, THERE)),
         (PresenceRanking(threshold=0.5), (SCORES, THERE)),
+        (IntervalIoU(), (SAID, SHOWN)),
+        (RubricScore(rubric="es_1to5", judge="m"), (RATED,)),
     ]
     found = {}
     for number, (metric, lists) in enumerate(kept):
