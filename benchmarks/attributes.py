@@ -8,7 +8,6 @@ once; seeds are of the training.
 """
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +16,12 @@ from benchmarks.attribute_clips import build
 from benchmarks.grid import Cell, run_grid
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.datamodules.vocabulary import vocabulary
-from pvchat.evaluation import Prediction, summarise
+from pvchat.evaluation import summarise
 from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
 from pvchat.runs import PREDICTIONS
+from pvchat.scoring.answers import read_predictions
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = (ROOT / "experiments" / "laptop.yaml", ROOT / "experiments" / "bench" / "attributes.yaml")
@@ -56,7 +56,7 @@ def main() -> None:
 def numbers(predictions: Path, manifest: Path) -> dict[str, float]:
     """Metrics ``{test}/{control}/{metric}`` of the predictions of a run."""
     words = vocabulary(read_manifest(manifest))
-    rows = [Prediction(**json.loads(line)) for line in predictions.read_text(encoding="utf-8").splitlines()]
+    rows = read_predictions(predictions)
     return {
         f"{test}/{name}": value
         for test in TESTS

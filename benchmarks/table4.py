@@ -27,6 +27,7 @@ from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
 from pvchat.runs import METRICS, PREDICTIONS
+from pvchat.scoring.answers import read_predictions
 from pvchat.statistics import Comparison, bootstrap_interval, compare, holm, subject_means
 from pvchat.synthesis.animation.animator import WarpAnimator
 
@@ -144,8 +145,7 @@ def _finished(folder: Path, out: Path, subject: str, seed: int) -> list[Run]:
 
 
 def _read(cell: Cell, run: Path) -> Run:
-    lines = (run / PREDICTIONS).read_text().splitlines()
-    predictions = [Prediction(**json.loads(line)) for line in lines]
+    predictions = read_predictions(run / PREDICTIONS)
     metrics = json.loads((run / METRICS).read_text())
     return Run(cell.labels["variant"], cell.labels["subject"], int(cell.labels["seed"]), predictions, metrics)
 

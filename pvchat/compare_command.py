@@ -4,8 +4,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from pvchat.comparison import compare_groups, render_comparison, scored_runs
 from pvchat.runs import write_json, write_text
+from pvchat.scoring.comparison import compare_groups, render_comparison, scored_runs
 
 
 def main(options: argparse.Namespace) -> None:

@@ -32,6 +32,7 @@ from pvchat.scoring.answers import questions, read_answers, read_predictions, to
 from pvchat.scoring.rating import Rated, rate
 from pvchat.scoring.score_page import screen, written
 from pvchat.scoring.scorecard import Scorecard, score
+from pvchat.scoring.tested_clips import clips_of
 
 Rater = Callable[[Sequence[Prediction]], Rated]
 
@@ -73,7 +74,7 @@ def score_run(run: Path, rater: Rater = rate) -> Scorecard:
         predictions,
         about=about | rated.told,
         threshold=record.get("threshold"),
-        vocabulary=vocabulary(_records_of(run)),
+        vocabulary=vocabulary(clips_of(run)),
         ratings=rated.ratings,
         signed=rated.signatures,
     )
@@ -138,14 +139,6 @@ def _manifest(path: str | Path | None) -> list[Record]:
     if path is None:
         raise UserError("the questions are those of a manifest: got none. Give one with --data MANIFEST.")
     return read_manifest(path, check_files=False)
-
-
-def _records_of(run: Path) -> list[Record]:
-    """Clips of the run, if it was made from manifests that are still there: for the words that they name."""
-    source = read_config(run / CONFIG).get("data", {}).get("source") or {}
-    paths = [source.get("init_args", {}).get(key) for key in ("path", "test")]
-    found = [path for path in paths if path and Path(path).is_file()]
-    return [record for path in found for record in read_manifest(path, check_files=False)]
 
 
 def _own_folder(run: Path, data: str | None) -> Path:

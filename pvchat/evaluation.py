@@ -10,16 +10,14 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pvchat.batch import Batch, QuestionType, TrainingClip
+from pvchat.batch import Batch, Example, QuestionType, TrainingClip
 from pvchat.metrics import (
-    BERTScore,
     CorpusBLEU,
     NamingAccuracy,
     PresenceAccuracy,
     PresenceCalibration,
     PresenceRanking,
 )
-from pvchat.metrics.functional.bert_score import TextEncoder
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
@@ -79,6 +77,25 @@ class Prediction:
     score: float
     look_alike: bool | None = None
 
+    @classmethod
+    def of(cls, e: Example, control: ControlName, answer: str | None, score: float) -> "Prediction":
+        """What was said to the question ``e``."""
+        return cls(
+            id=e.id,
+            clip_id=e.clip_id,
+            control=control,
+            type=e.type,
+            origin=e.origin,
+            subjects=e.subjects,
+            polarity=e.polarity,
+            presence=dict(e.presence),
+            question=e.question,
+            reference=e.answer,
+            answer=answer,
+            score=score,
+            look_alike=e.look_alike,
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "presence": dict(self.presence)}
 
@@ -107,21 +124,7 @@ def predict(
             else [None] * len(batch)
         )
     return [
-        Prediction(
-            id=e.id,
-            clip_id=e.clip_id,
-            control=control,
-            type=e.type,
-            origin=e.origin,
-            subjects=e.subjects,
-            polarity=e.polarity,
-            presence=dict(e.presence),
-            question=e.question,
-            reference=e.answer,
-            answer=answer,
-            score=score,
-            look_alike=e.look_alike,
-        )
+        Prediction.of(e, control, answer, score)
         for e, answer, score in zip(batch.examples, answers, scores, strict=True)
     ]
 
@@ -141,16 +144,14 @@ def summarise(
     *,
     threshold: float,
     vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
-    encoder: TextEncoder | None = None,
 ) -> dict[str, float]:
     """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
-    every written answer; with a ``vocabulary`` of each type also what answers name, with an ``encoder`` also
-    BERTScore, which takes its time."""
+    every written answer; with a ``vocabulary`` of each type also what answers name."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
         numbers = _existence([p for p in chosen if p.polarity is not None], threshold)
-        numbers |= _text(chosen, encoder)
+        numbers |= _text(chosen)
         numbers |= _naming(chosen, vocabulary or {})
         result |= {f"{control}/{name}": value for name, value in numbers.items()}
     return result
@@ -204,13 +205,12 @@ def _computed(metric: Metric) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
 
-def signatures(encoder: TextEncoder | None = None) -> dict[str, str]:
+def signatures() -> dict[str, str]:
     """How the numbers of ``summarise`` that depend on tools came about."""
-    bleu = {f"bleu{order}": bleu_signature(max_order=order) for order in BLEU_ORDERS}
-    return bleu | ({f"bertscore_{encoder.name}": encoder.signature} if encoder else {})
+    return {f"bleu{order}": bleu_signature(max_order=order) for order in BLEU_ORDERS}
 
 
-def _text(predictions: Sequence[Prediction], encoder: TextEncoder | None) -> dict[str, float]:
+def _text(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Open questions are counted apart by whether all they ask about are on screen: what is known of the
     absent is a refusal from a template, which is easy and would hide that nothing else is right."""
     answered = [p for p in predictions if p.answer is not None]
@@ -231,10 +231,6 @@ def _text(predictions: Sequence[Prediction], encoder: TextEncoder | None) -> dic
                 bleu = CorpusBLEU(max_order=order)
                 bleu.update(*pair)
                 numbers[f"bleu{order}{side}"] = float(bleu.compute())
-            if encoder is not None:
-                likeness = BERTScore(encoder=encoder)
-                likeness.update(*pair)
-                numbers |= {f"{name}{side}": value for name, value in _computed(likeness).items()}
     return numbers
 
 

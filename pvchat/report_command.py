@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pvchat.comparison import scored_runs
 from pvchat.runs import write_text
+from pvchat.scoring.comparison import scored_runs
 from pvchat.scoring.run_page import render_runs
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import bert_score
 import pytest
 import torch
 from sklearn.metrics import brier_score_loss
 from tiny import changed, fit, make_batch, make_chat, make_corpus, make_data, make_module, state
 from torchmetrics.functional.classification import binary_calibration_error
 
-from pvchat.assets import asset
 from pvchat.batch import Batch
 from pvchat.evaluation import (
     CONTROLS,
@@ -24,10 +22,8 @@ from pvchat.evaluation import (
     calibrate,
     predict,
     run_controls,
-    signatures,
     summarise,
 )
-from pvchat.metrics.functional.bert_score import TextEncoder
 from pvchat.metrics.functional.ranking import calibrate_threshold
 from pvchat.modules.video_chat import VideoChat
 
@@ -152,28 +148,6 @@ def test_bleu_is_of_every_written_answer() -> None:
     assert alone["main/bleu1"] < both["main/bleu1"] < 1
     assert summarise([said(YES, "yes")], threshold=0.0)["main/bleu4"] == pytest.approx(1)
     assert "main/bleu1" not in summarise([said(None, "yes")], threshold=0.0)
-
-
-def test_bertscore_is_asked_for_and_says_whose_it_is() -> None:
-    encoder = TextEncoder("minilm", asset("minilm"), 5)
-    predictions = [
-        said(YES, "yes"),
-        asked("appearance", "<tom> is wearing blue.", "<tom> is wearing red.", present=True),
-        asked("location", "In a park.", NO, present=False),
-    ]
-    numbers = summarise(predictions, threshold=0.0, encoder=encoder)
-    pairs = {
-        "": predictions,
-        "_present": predictions[1:2],
-        "_absent": predictions[2:],
-    }
-    for side, some in pairs.items():
-        answers, references = [p.answer or "" for p in some], [p.reference for p in some]
-        *_, f1 = bert_score.score(answers, references, model_type=str(encoder.folder), num_layers=5)
-        assert numbers[f"main/bertscore_minilm_f1{side}"] == pytest.approx(f1.mean().item(), abs=2e-5)
-    assert not [name for name in summarise(predictions, threshold=0.0) if "bertscore" in name]
-    assert signatures(encoder) == {**signatures(), "bertscore_minilm": encoder.signature}
-    assert signatures()["bleu4"].endswith("|order:4")
 
 
 def test_refusals_do_not_hide_that_nothing_else_is_right() -> None:

@@ -36,7 +36,6 @@ TIERS = {
         "baselines",
         "callbacks",
         "checkpoints",
-        "comparison",
         "evaluation",
         "judging",
         "loading",

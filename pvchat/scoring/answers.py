@@ -111,9 +111,8 @@ def read_answers(path: Path, asked: Sequence[Example]) -> Answers:
         for e in asked:
             if e.id in rows or control == "main":
                 row = rows.get(e.id, _Row(e.id, ""))
-                predictions.append(
-                    _prediction(e, control, row.answer, row.score if control in scored else None)
-                )
+                score = row.score if control in scored else None
+                predictions.append(Prediction.of(e, control, row.answer, score or 0.0))
     return Answers(predictions, faults, frozenset(scored))
 
 
@@ -165,23 +164,6 @@ def _unanswered(
             yield Fault("missing", e.id, e.question)
         elif e.id in rows and not (rows[e.id].answer or "").strip():
             yield Fault("empty", e.id, e.question)
-
-
-def _prediction(e: Example, control: ControlName, answer: str | None, score: float | None) -> Prediction:
-    return Prediction(
-        id=e.id,
-        clip_id=e.clip_id,
-        control=control,
-        type=e.type,
-        origin=e.origin,
-        subjects=e.subjects,
-        polarity=e.polarity,
-        presence=dict(e.presence),
-        question=e.question,
-        reference=e.answer,
-        answer=answer,
-        score=score or 0.0,
-    )
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:

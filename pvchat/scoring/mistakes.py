@@ -1,26 +1,24 @@
 """The worst mistakes of a test: what was asked, said and true, beside frames of the clip."""
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from pvchat.datamodules.manifest import Record, read_manifest
+from pvchat.datamodules.manifest import Record
 from pvchat.datamodules.video import decode
 from pvchat.errors import UserError
 from pvchat.evaluation import Prediction
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.reporting.page import card
-from pvchat.runs import CONFIG, read_config
 from pvchat.subjects import mention, mentions
 
 FRAMES, FRAME_PX = 4, 160
 MOST_TEXT = 400
 
 
-def worst(predictions: Iterable[Prediction], *, threshold: float, count: int = 12) -> list[Prediction]:
+def worst(predictions: Iterable[Prediction], *, threshold: float) -> list[Prediction]:
     """The wrong answers about presence, the surest first; of each clip one, so that a clip does not fill the
     list. Where the answer is not parsed or absent the score decides."""
     asked = [p for p in predictions if p.control == "main" and p.polarity is not None]
@@ -28,22 +26,12 @@ def worst(predictions: Iterable[Prediction], *, threshold: float, count: int = 1
     first: dict[str, Prediction] = {}
     for p in sorted(wrong, key=lambda p: (-abs(p.score - threshold), p.id)):
         first.setdefault(p.clip_id, p)
-    return list(first.values())[:count]
+    return list(first.values())
 
 
-def clips_of(run: Path) -> dict[str, Record]:
-    """Clip id -> record of the manifest that ``run`` was tested on; empty where it is elsewhere by now."""
-    try:
-        source = (read_config(run / CONFIG).get("data") or {}).get("source") or {}
-        path = (source.get("init_args") or {}).get("path") if isinstance(source, Mapping) else None
-        return {r.id: r for r in read_manifest(Path(path), check_files=False)} if path else {}
-    except UserError:
-        return {}
-
-
-def mistake_cards(chosen: Sequence[Prediction], clips: Mapping[str, Record]) -> list[str]:
-    """HTML of each of ``chosen``; without a picture where its clip cannot be read."""
-    return [card(_strip(clips.get(p.clip_id)), _caption(p)) for p in chosen]
+def mistake_card(p: Prediction, clip: Record | None) -> str:
+    """HTML of a mistake; without a picture where its ``clip`` cannot be read."""
+    return card(_strip(clip), _caption(p))
 
 
 def _is_right(p: Prediction, threshold: float) -> bool:

@@ -55,7 +55,8 @@ def rate(
         for a, b in combinations(judges, 2)
         if a.rubric == b.rubric
     }
-    return Rated(ratings, agreements, signatures(encoder))
+    signed = {f"bertscore_{encoder.name}": encoder.signature} if encoder is not None else {}
+    return Rated(ratings, agreements, signatures() | signed)
 
 
 def _name(judge: Judge) -> str:

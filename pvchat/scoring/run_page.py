@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pvchat.comparison import ScoredRun
 from pvchat.evaluation import CONTROLS, summarise
 from pvchat.metrics.functional.calibration import reliability_bins
 from pvchat.reporting.curves import plot_curves, read_curves
@@ -12,8 +11,10 @@ from pvchat.reporting.reliability import plot_reliability
 from pvchat.reporting.summary import MEANING
 from pvchat.reporting.table import Cell
 from pvchat.runs import HEAD_MAP, read_record
+from pvchat.scoring.comparison import ScoredRun
 from pvchat.scoring.control_check import check_controls
-from pvchat.scoring.mistakes import clips_of, mistake_cards, worst
+from pvchat.scoring.mistakes import mistake_card, worst
+from pvchat.scoring.tested_clips import clips_of
 from pvchat.statistics import bootstrap_interval, subject_means
 
 SHOWN = {
@@ -27,7 +28,7 @@ SHOWN = {
 OPEN = ("appearance", "action", "location")
 Numbers = Sequence[tuple[str, Mapping[str, float]]]
 """Of each run: a subject, and the metrics of what was asked about them."""
-CURVES = "metrics.csv"
+CURVES, MOST_MISTAKES = "metrics.csv", 12
 
 
 def render_runs(title: str, runs: Sequence[ScoredRun]) -> str:
@@ -109,12 +110,12 @@ def _reliability(runs: Sequence[ScoredRun]) -> Iterator[str]:
 
 def _mistakes(runs: Sequence[ScoredRun]) -> Iterator[str]:
     yield heading("Worst mistakes")
-    cards: list[str] = []
-    for run in runs:
-        chosen = worst(run.predictions, threshold=run.threshold, count=max(2, 12 // len(runs)))
-        cards += mistake_cards(chosen, clips_of(run.path))
-    if cards:
-        yield f'<div class="grid">{"".join(cards[:24])}</div>'
+    found = [(run, p) for run in runs for p in worst(run.predictions, threshold=run.threshold)]
+    found.sort(key=lambda pair: -abs(pair[1].score - pair[0].threshold))
+    if shown := found[:MOST_MISTAKES]:
+        clips = {path: {r.id: r for r in clips_of(path)} for path in {run.path for run, _ in shown}}
+        cards = (mistake_card(p, clips[run.path].get(p.clip_id)) for run, p in shown)
+        yield f'<div class="grid">{"".join(cards)}</div>'
     else:
         yield paragraph("None: every question about presence is answered right.")
 

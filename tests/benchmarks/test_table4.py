@@ -84,7 +84,8 @@ def test_a_subject_counts_once_all_steps_are_there(tmp_path: Path) -> None:
         run = tmp_path / "runs" / cell.key
         run.mkdir(parents=True, exist_ok=True)
         (run / "metrics.json").write_text('{"test/threshold": 0.0}')
-        (run / "predictions.jsonl").write_text("")
+        said = json.dumps(_asked("test-real-me", "yes", 1.0).as_json())
+        (run / "predictions.jsonl").write_text(said)
     assert [run.step for run in _finished(folder, tmp_path, "ann", 0)] == list(STEPS)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pvchat.batch import Example
 from pvchat.datamodules.manifest import QA, Record
 from pvchat.errors import UserError
 from pvchat.scoring.answers import Answers, questions, read_answers, read_predictions, to_answer
@@ -138,3 +139,13 @@ def test_predictions_of_a_run_are_read_back_or_the_line_is_named(read: Any, tmp_
     path.write_text("\n")
     with pytest.raises(UserError, match="must hold answers"):
         read_predictions(path)
+
+
+def test_who_looks_alike_is_known_of_any_system(tmp_path: Path) -> None:
+    """Or its false alarms against look-alikes would not be counted."""
+    question = Example(
+        "c#0", "c", "Is <tom> here?", "No.", "existence", "no", ("tom",), {"tom": False}, "negative", True
+    )
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"id": "c#0", "answer": "No."}')
+    assert [p.look_alike for p in read_answers(file, [question]).predictions] == [True]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.evaluation import Prediction
-from pvchat.scoring.mistakes import clips_of, mistake_cards, worst
+from pvchat.scoring.mistakes import mistake_card, worst
 
 
 def asked(number: int, answer: str | None, score: float, *, there: bool = True, **other: Any) -> Prediction:
@@ -53,15 +53,10 @@ def test_a_card_shows_frames_and_escaped_text(tiny_corpus: Path) -> None:
     clips = {r.id: r for r in read_manifest(tiny_corpus)}
     clip = next(iter(clips))
     evil = "<img src=x onerror=alert(1)>" + "a" * 10_000
-    shown, lost = mistake_cards([asked(1, evil, 0.0, clip_id=clip), asked(2, "No.", 0.0)], clips)
+    shown = mistake_card(asked(1, evil, 0.0, clip_id=clip), clips[clip])
+    lost = mistake_card(asked(2, "No.", 0.0), None)
     assert "data:image/jpeg;base64," in shown
     assert "<img src=x" not in shown
     assert "(10026 characters)" in shown  # without the brackets
     assert "Is tom here?" in shown
     assert "data:image" not in lost
-
-
-def test_clips_of_a_run_and_of_one_whose_corpus_is_gone(tiny_run: Path, tmp_path: Path) -> None:
-    assert clips_of(tiny_run)
-    (tmp_path / "config.yaml").write_text("data: {source: {init_args: {path: /nowhere/manifest.jsonl}}}")
-    assert clips_of(tmp_path) == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from written_runs import write_run
 
-from pvchat.comparison import scored_runs
+from pvchat.scoring.comparison import scored_runs
 from pvchat.scoring.run_page import render_runs
 
 

@@ -1,5 +1,6 @@
 """The paper's generators as studios: scenes are prompts and motions, everybody gets the same ones."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -45,9 +46,9 @@ class Generated(Studio[Actor, PromptScene]):
     """Everybody gets the same scene."""
 
     @property
+    @abstractmethod
     def generators(self) -> Sequence[_Generator]:
         """Who works on a clip, one after the other."""
-        raise NotImplementedError
 
     @property
     def terms(self) -> Adapter:

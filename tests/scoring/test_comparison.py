@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from written_runs import write_run
 
-from pvchat.comparison import GroupComparison, compare_groups, render_comparison, scored_runs
 from pvchat.errors import UserError
+from pvchat.scoring.comparison import GroupComparison, compare_groups, render_comparison, scored_runs
 
 NAMES = tuple(f"s{n}" for n in range(8))
 
@@ -106,5 +106,5 @@ def test_folders_that_are_no_scored_runs(tmp_path: Path) -> None:
         scored_runs(tmp_path)
     run = write_run(tmp_path / "a", "tom", 0)
     (run / "predictions.jsonl").write_text('{"id": 1}\n')
-    with pytest.raises(UserError, match="is no tested run"):
+    with pytest.raises(UserError, match="line 1 is no prediction"):
         scored_runs(run)

@@ -1,7 +1,6 @@
 """Two groups of tested runs against each other, question for question, with the subject as the unit."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,8 @@ from pvchat.errors import UserError
 from pvchat.evaluation import Prediction, summarise
 from pvchat.reporting.table import Cell, TableStyle, render_table
 from pvchat.runs import CONFIG, PREDICTIONS, read_record
+from pvchat.scoring.answers import read_predictions
+from pvchat.scoring.estimates import by_clip
 from pvchat.statistics import Comparison, compare, holm, subject_means
 
 COMPARED = {
@@ -16,9 +17,9 @@ COMPARED = {
     "calibrated": "calibrated_balanced_accuracy",
     "AUC": "presence_auc",
     "BLEU-1 of people on screen": "bleu1_present",
-    "colour, place, .. named: appearance": "appearance_named",
+    "clothes named": "appearance_named",
     "action named": "action_named",
-    "location named": "location_named",
+    "place named": "location_named",
 }
 OF_CLIPS = {"written answers": "presence_accuracy"}  # a clip has one side, so nothing to balance
 LEVEL = 0.05
@@ -43,8 +44,8 @@ class ScoredRun:
 
 @dataclass(frozen=True)
 class Row:
-    """One metric of both groups: means over ``num_units`` subjects or clips, their difference and its p after
-    Holm's correction (None where there are too few to test)."""
+    """One metric of both groups: means over subjects or clips, their difference, and its p after Holm's
+    correction (None where there are too few to test)."""
 
     metric: str
     a: float
@@ -101,12 +102,12 @@ def compare_groups(a: Sequence[ScoredRun], b: Sequence[ScoredRun]) -> GroupCompa
     if unit_is_clip := len(shared) == 1:
         notes.append("One subject: intervals are over the clips of its test and say nothing of other people.")
     unit, keys = ("clips", OF_CLIPS) if unit_is_clip else ("subjects", COMPARED)
+    means = [_unit_means(runs, shared, keys.values(), of_clips=unit_is_clip) for runs in (a, b)]
     tests: dict[str, tuple[float, float, Comparison]] = {}
     for name, key in keys.items():
-        means = [_unit_means(runs, shared, key, of_clips=unit_is_clip) for runs in (a, b)]
-        common = [u for u in means[0] if u in means[1]]
+        common = [u for u in means[0][key] if u in means[1][key]]
         if len(common) > 1:
-            one, other = ({u: m[u] for u in common} for m in means)
+            one, other = ({u: m[key][u] for u in common} for m in means)
             mean = [sum(m.values()) / len(m) for m in (one, other)]
             tests[name] = mean[0], mean[1], compare(one, other)
     corrected = holm({n: t.p_value for n, (_, _, t) in tests.items() if t.p_value is not None})
@@ -131,35 +132,31 @@ def render_comparison(found: GroupComparison, *, style: TableStyle = "plain") ->
 
 def _read(folder: Path) -> ScoredRun:
     record = read_record(folder)
-    try:
-        lines = (folder / PREDICTIONS).read_text(encoding="utf-8").splitlines()
-        predictions = tuple(_prediction(json.loads(line)) for line in lines)
-        return ScoredRun(folder, tuple(record["subjects"]), float(record["threshold"]), predictions)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{folder} is no tested run: {error}. Run `pvchat test --run {folder}`.") from error
-
-
-def _prediction(row: Mapping[str, object]) -> Prediction:
-    return Prediction(**{**row, "subjects": tuple(row["subjects"])})  # type: ignore[arg-type]
+    if missing := {"subjects", "threshold"} - set(record):
+        raise UserError(
+            f"a tested run says its subjects and threshold: {folder} lacks {' and '.join(sorted(missing))}. "
+            f"Run `pvchat test --run {folder}`."
+        )
+    predictions = tuple(read_predictions(folder / PREDICTIONS))
+    return ScoredRun(folder, tuple(record["subjects"]), float(record["threshold"]), predictions)
 
 
 def _unit_means(
-    runs: Sequence[ScoredRun], subjects: Sequence[str], key: str, *, of_clips: bool
-) -> dict[str, float]:
-    """Mean over runs of the metric ``key`` of each subject, or of each clip."""
-    values: list[float] = []
-    units: list[str] = []
+    runs: Sequence[ScoredRun], subjects: Sequence[str], keys: Iterable[str], *, of_clips: bool
+) -> dict[str, dict[str, float]]:
+    """Metric -> mean over runs of each subject, or of each clip."""
+    found: dict[str, tuple[list[float], list[str]]] = {key: ([], []) for key in keys}
     for run in runs:
         for subject in subjects:
             asked = [p for p in run.about(subject) if p.control == "main"]
-            clips = sorted({p.clip_id for p in asked})
-            parts = {c: [p for p in asked if p.clip_id == c] for c in clips} if of_clips else {subject: asked}
+            parts = by_clip(asked) if of_clips else {subject: asked} if asked else {}
             for unit, predictions in parts.items():
-                number = summarise(predictions, threshold=run.threshold).get(f"main/{key}")
-                if number is not None:
-                    values.append(number)
-                    units.append(unit)
-    return subject_means(values, units)
+                numbers = summarise(predictions, threshold=run.threshold)
+                for key, (values, units) in found.items():
+                    if (number := numbers.get(f"main/{key}")) is not None:
+                        values.append(number)
+                        units.append(unit)
+    return {key: subject_means(values, units) for key, (values, units) in found.items()}
 
 
 def _different_questions(a: Sequence[ScoredRun], b: Sequence[ScoredRun], shared: Sequence[str]) -> str:
