@@ -17,6 +17,8 @@ import yaml
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.runs import CHECKPOINTS, METRICS, PREDICTIONS, write_json, write_jsonl
 
+LABELS = "labels.json"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -40,7 +42,7 @@ class Cell:
 
 def run_grid(cells: Sequence[Cell], root: Path, *, workers: int = 1) -> list[tuple[Cell, dict[str, float]]]:
     """Metrics of every cell; trained in ``root/<key>`` where they are not there yet. Shows time left."""
-    missing = [c for c in cells if not (root / c.key / METRICS).is_file()]
+    missing = [c for c in cells if not is_finished(c, root)]
     print(f"{len(cells)} runs, {len(cells) - len(missing)} of them kept from before.", flush=True)
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
@@ -52,7 +54,18 @@ def run_grid(cells: Sequence[Cell], root: Path, *, workers: int = 1) -> list[tup
             print(
                 f"{done}/{len(missing)} {dict(futures[future].labels)}, {left / 60:.0f} min left", flush=True
             )
-    return [(cell, json.loads((root / cell.key / METRICS).read_text())) for cell in cells]
+    return [(cell, metrics_of(cell, root)) for cell in cells]
+
+
+def is_finished(cell: Cell, root: Path) -> bool:
+    """Whether it was fitted and tested; a fit alone leaves metrics, too."""
+    return (root / cell.key / LABELS).is_file()
+
+
+def metrics_of(cell: Cell, root: Path) -> dict[str, float]:
+    """Of a finished run."""
+    metrics: dict[str, float] = json.loads((root / cell.key / METRICS).read_text())
+    return metrics
 
 
 def train(cell: Cell, root: Path) -> None:
@@ -80,14 +93,14 @@ def train(cell: Cell, root: Path) -> None:
     cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
     extra: dict[str, Any] = {
         "train/active_rate": logged.get("train/active_rate", float("nan")),
-        "train/loss": logged["train/loss"],
+        "train/loss": logged.get("train/loss", float("nan")),
         "seconds/fit": fitted - started,
         "seconds/test": time.perf_counter() - fitted,
         "test/threshold": cli.model.threshold,
     }
     write_jsonl(folder / PREDICTIONS, (p.as_json() for p in cli.model.predictions))
-    write_json(folder / "labels.json", dict(cell.labels))
     write_json(folder / METRICS, cli.model.metrics | extra)
+    write_json(folder / LABELS, dict(cell.labels))  # last: it says that all is there
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # nothing is left to resume; a grid has hundreds
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     photos = PAIRS if options.setting == "pairs" else SUBJECTS
     subjects = options.subjects or (TALKING if options.setting in RECORDED else photos)
-    manifests = _corpora(subjects, options.seeds, options.out / "corpora", options.setting)
+    manifests = corpora(subjects, options.seeds, options.out / "corpora", options.setting)
     cells = _cells(options.setting, manifests)
     results = run_grid(cells, options.out / "runs", workers=options.workers)
     by_variant: dict[str, list[tuple[Cell, dict[str, float]]]] = {}
@@ -77,7 +77,7 @@ def main() -> None:
     )
 
 
-def _corpora(subjects: Sequence[str], seeds: int, root: Path, setting: str) -> dict[tuple[str, int], Path]:
+def corpora(subjects: Sequence[str], seeds: int, root: Path, setting: str) -> dict[tuple[str, int], Path]:
     kind = RECORDED.get(setting, "photo")
     case = photo_case if kind == "photo" else partial(talking_case, poor=kind == "poor")
     faces = FaceAnalyzer()

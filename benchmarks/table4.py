@@ -13,20 +13,19 @@ new scenes, the corpus leaks.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.grid import Cell, run_grid
+from benchmarks.grid import Cell, is_finished, metrics_of, run_grid
 from benchmarks.people import SUBJECTS, TALKING
 from benchmarks.steps import STEPS, build, manifests_in, one_picture, steps_per_epoch, without_faces
 from pvchat.evaluation import Prediction, summarise
 from pvchat.faces import FaceAnalyzer
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
-from pvchat.runs import METRICS, PREDICTIONS
+from pvchat.runs import PREDICTIONS
 from pvchat.scoring.answers import read_predictions
 from pvchat.statistics import Comparison, bootstrap_interval, compare, holm, subject_means
 from pvchat.synthesis.animation.animator import WarpAnimator
@@ -136,17 +135,17 @@ def _finished(folder: Path, out: Path, subject: str, seed: int) -> list[Run]:
     if not manifests_in(folder)[STEPS[-1]].is_file():
         return []
     cells = _cells(folder, subject, seed)[::-1]
-    if not all((out / "runs" / cell.key / METRICS).is_file() for cell in cells):
+    root = out / "runs"
+    if not all(is_finished(cell, root) for cell in cells):
         return []
     if _blanked_in(folder).is_file():
         cells.append(_cell(BLANKED, _blanked_in(folder), subject, seed))
-    folders = [(cell, out / "runs" / cell.key) for cell in cells]
-    return [_read(cell, run) for cell, run in folders if (run / METRICS).is_file()]
+    return [_read(cell, root) for cell in cells if is_finished(cell, root)]
 
 
-def _read(cell: Cell, run: Path) -> Run:
-    predictions = read_predictions(run / PREDICTIONS)
-    metrics = json.loads((run / METRICS).read_text())
+def _read(cell: Cell, root: Path) -> Run:
+    predictions = read_predictions(root / cell.key / PREDICTIONS)
+    metrics = metrics_of(cell, root)
     return Run(cell.labels["variant"], cell.labels["subject"], int(cell.labels["seed"]), predictions, metrics)
 
 

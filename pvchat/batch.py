@@ -58,7 +58,8 @@ class Example:
 
     ``polarity`` is the truth of an existence question (None for other types), ``presence`` who is in
     the clip, ``origin`` where the clip comes from (real, warp, generated, negative), ``look_alike`` whether
-    it shows somebody chosen for looking like a subject, who is none; None where that is not known."""
+    it shows somebody chosen for looking like a subject, who is none; None where that is not known.
+    ``source_id`` names the photo or recording that the clip was made of, as of ``TrainingClip``."""
 
     id: str
     clip_id: str
@@ -70,6 +71,7 @@ class Example:
     presence: Mapping[str, bool]
     origin: str
     look_alike: bool | None = None
+    source_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class TrainingClip:
     examples: Sequence[Example]
     presence: Mapping[str, bool]
     is_reference: bool
+    source_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pvchat.baselines.reference_clips import references_of
-from pvchat.batch import Batch, TrainingClip
+from pvchat.batch import Batch, Example, TrainingClip
 from pvchat.errors import UserError
 
 NOBODY = 2.0
@@ -19,20 +19,24 @@ class FaceGallery:
 
     def __init__(self, clips: Sequence[TrainingClip]) -> None:
         self.faces = {name: _reference_faces(clips, name) for name in clips[0].presence}
+        self.sources = {clip.id: clip.source_id or clip.id for clip in clips}
 
     def distances(self, batch: Batch) -> list[dict[str, float]]:
-        """L2 distance of the nearest face in any frame to the reference, of each question and person. A
-        clip is not compared with itself where there is another reference."""
+        """L2 distance of the nearest face in any frame to the reference, of each question and person. Where
+        there is another reference, a clip is not compared with those of its own photo or recording: they are
+        nearer than any other picture of the person, so a threshold calibrated on them would be too strict."""
         views, masks = batch.views["identity"], batch.view_masks["identity"]
         rows = []
         for example, view, mask in zip(batch.examples, views, masks, strict=True):
             faces = _faces(view, mask)
-            rows.append({name: self._distance(faces, name, example.clip_id) for name in self.faces})
+            rows.append({name: self._distance(faces, name, example) for name in self.faces})
         return rows
 
-    def _distance(self, faces: Tensor, name: str, clip_id: str) -> float:
-        clips = self.faces[name]
-        known = [f for other, f in clips.items() if other != clip_id] or list(clips.values())
+    def _distance(self, faces: Tensor, name: str, example: Example) -> float:
+        clips, source = self.faces[name], example.source_id or example.clip_id
+        elsewhere = [f for clip, f in clips.items() if self.sources[clip] != source]
+        others = [f for clip, f in clips.items() if clip != example.clip_id]
+        known = elsewhere or others or list(clips.values())
         return float(torch.cdist(faces, torch.cat(known)).min()) if len(faces) else NOBODY
 
 

@@ -156,7 +156,9 @@ class PersonalizedDataModule(LightningDataModule):
                 features = self.store.features(record)
             if record.id not in self.bad_clips:
                 asked, is_reference = tuple(questions_of(record)), record.split == "reference"
-                yield TrainingClip(record.id, features, asked, record.presence, is_reference)
+                yield TrainingClip(
+                    record.id, features, asked, record.presence, is_reference, record.source_id
+                )
 
     def left_out(self) -> dict[str, dict[str, str]]:
         """Bad clips that were met so far, and why they are, by split."""
@@ -391,6 +393,7 @@ def questions_of(record: Record) -> Iterator[Example]:
             presence=record.presence,
             origin=record.origin,
             look_alike=record.look_alike,
+            source_id=record.source_id,
         )
 
 

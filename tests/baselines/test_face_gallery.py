@@ -1,4 +1,4 @@
-"""Distances to the reference: nearest face, nearest picture, and none of a clip to itself."""
+"""Distances to the reference: nearest face, nearest picture, none of a clip to itself or to its own source."""
 
 from dataclasses import replace
 
@@ -12,19 +12,19 @@ from pvchat.batch import Batch, TrainingClip
 A, B, C = torch.eye(128)[:3]
 
 
-def clip(name: str, *faces: torch.Tensor) -> TrainingClip:
+def clip(name: str, *faces: torch.Tensor, source: str = "") -> TrainingClip:
     """A frame for each face, and one in which nobody is seen."""
     view = torch.stack([*faces, torch.zeros(128)]).unsqueeze(1)
     mask = torch.tensor([True] * len(faces) + [False])
-    return TrainingClip(name, {"identity": view, "identity.mask": mask}, [], {"tom": True}, False)
+    return TrainingClip(name, {"identity": view, "identity.mask": mask}, [], {"tom": True}, False, source)
 
 
-def asked(clip_id: str, *frames: torch.Tensor, shown: bool = True) -> Batch:
+def asked(clip_id: str, *frames: torch.Tensor, shown: bool = True, source: str = "") -> Batch:
     """A clip whose frames show up to two faces (F, 128) each."""
     batch = make_batch(make_chat(), "Is <tom> here?")
     view = torch.stack(frames).unsqueeze(0)
     mask = torch.full(view.shape[:2], shown)
-    examples = [replace(batch.examples[0], clip_id=clip_id)]
+    examples = [replace(batch.examples[0], clip_id=clip_id, source_id=source)]
     return Batch(examples, {"identity": view}, {"identity": mask}, batch.person_mask)
 
 
@@ -44,3 +44,14 @@ def test_a_clip_is_not_compared_with_itself() -> None:
     batch = asked("a", A.unsqueeze(0))
     assert both.distances(batch) == [{"tom": pytest.approx(2**0.5)}]
     assert alone.distances(batch) == [{"tom": 0}]  # there is no other
+
+
+def test_a_variant_of_a_photo_is_compared_with_other_photos() -> None:
+    """As a variant is nearly the photo: a threshold that lets variants through would refuse other occasions."""
+    variants = [clip("a1", A, source="a"), clip("a2", A * 0.9, source="a")]
+    gallery = FaceGallery([*variants, clip("b", B, source="b")])
+    new, variant = asked("x", A.unsqueeze(0)), asked("y", A.unsqueeze(0), source="a")
+    assert gallery.distances(new) == [{"tom": 0}]
+    assert gallery.distances(variant) == [{"tom": pytest.approx(2**0.5)}]
+    photo = FaceGallery(variants).distances(asked("a1", A.unsqueeze(0), source="a"))
+    assert photo == [{"tom": pytest.approx(0.1)}]  # there is no other photo, but another variant

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.grid import Cell
+from benchmarks.grid import Cell, is_finished
 from pvchat.datamodules.manifest import QA, Record, write_manifest
 
 
@@ -48,3 +48,15 @@ def test_key_tells_configs_overrides_and_manifests_apart(tmp_path: Path) -> None
     cell.manifest.write_text(cell.manifest.read_text().replace("Yes.", "Yes!"))
     keys.add(cell.key)
     assert len(keys) == 4
+
+
+def test_a_run_that_was_killed_before_its_test_is_not_finished(tmp_path: Path) -> None:
+    clip = tmp_path / "one.png"
+    clip.write_bytes(b"one")
+    cell = _cell(tmp_path, clip)
+    run = tmp_path / cell.key
+    run.mkdir()
+    (run / "metrics.json").write_text("{}")  # the fit leaves it
+    assert not is_finished(cell, tmp_path)
+    (run / "labels.json").write_text("{}")
+    assert is_finished(cell, tmp_path)

@@ -86,6 +86,7 @@ def test_a_subject_counts_once_all_steps_are_there(tmp_path: Path) -> None:
         (run / "metrics.json").write_text('{"test/threshold": 0.0}')
         said = json.dumps(_asked("test-real-me", "yes", 1.0).as_json())
         (run / "predictions.jsonl").write_text(said)
+        (run / "labels.json").write_text("{}")
     assert [run.step for run in _finished(folder, tmp_path, "ann", 0)] == list(STEPS)
 
 
