@@ -8,7 +8,7 @@
 
 The corpora are those of ``benchmarks.identity``, and so are the steps: what trains, trains for as long. The
 subject is the unit; seeds are averaged inside it. A grid that was stopped goes on with the same command;
-``--report`` prints what is there. Face retrieval and the concept head compare faces and always have that view.
+``--report`` prints what is there. Face retrieval and the concept head always have that view.
 """
 
 import argparse

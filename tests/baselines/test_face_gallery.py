@@ -1,4 +1,4 @@
-"""Distances to the reference: nearest face, nearest picture, none of a clip to itself or to its own source."""
+"""Distances to the reference: nearest face, nearest picture, none of a clip to its own source."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_a_clip_is_not_compared_with_itself() -> None:
 
 
 def test_a_variant_of_a_photo_is_compared_with_other_photos() -> None:
-    """As a variant is nearly the photo: a threshold that lets variants through would refuse other occasions."""
+    """A variant is nearly the photo: a threshold on variants would refuse other occasions."""
     variants = [clip("a1", A, source="a"), clip("a2", A * 0.9, source="a")]
     gallery = FaceGallery([*variants, clip("b", B, source="b")])
     new, variant = asked("x", A.unsqueeze(0)), asked("y", A.unsqueeze(0), source="a")
