@@ -149,8 +149,11 @@ def _compare(parser: argparse.ArgumentParser) -> None:
         "bootstrap interval of the difference, sign-flip test from 8 subjects on, Holm's correction over the "
         "table. With a single subject the clips of its test take their place."
     )
-    parser.add_argument("a", metavar="RUNS_A", help="a run folder, or a folder of them")
+    parser.add_argument(
+        "a", metavar="RUNS_A", help="a run folder, a folder of them, or a file of answers (with --data)"
+    )
     parser.add_argument("b", metavar="RUNS_B", help="what A is compared with")
+    parser.add_argument("--data", metavar="MANIFEST", help="whose test questions a file of answers is to")
     parser.add_argument("--out", metavar="DIR", help="write comparison.md and comparison.json there")
     parser.set_defaults(module="pvchat.compare_command")
 

@@ -1,18 +1,19 @@
-"""``pvchat compare A B``: do two runs, or two groups of runs, differ by more than chance?"""
+"""``pvchat compare A B``: do two runs, groups of runs, or systems differ by more than chance?"""
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
 
 from pvchat.runs import write_json, write_text
-from pvchat.scoring.comparison import compare_groups, render_comparison, scored_runs
+from pvchat.scoring.comparison import compare_groups, render_comparison
+from pvchat.scoring.scored_runs import scored_runs
 
 
 def main(options: argparse.Namespace) -> None:
     """Print the table; with ``--out`` keep it. Raises UserError."""
-    a, b = scored_runs(options.a), scored_runs(options.b)
+    a, b = (scored_runs(path, manifest=options.data) for path in (options.a, options.b))
     found = compare_groups(a, b)
-    print(f"A: {options.a} ({_many(len(a))})\nB: {options.b} ({_many(len(b))})\n")
+    print(f"A: {options.a} ({_many(options.a, len(a))})\nB: {options.b} ({_many(options.b, len(b))})\n")
     print(render_comparison(found))
     if options.out:
         out = Path(options.out)
@@ -22,5 +23,7 @@ def main(options: argparse.Namespace) -> None:
         print(f"\nKept in {out}: comparison.md, comparison.json")
 
 
-def _many(count: int) -> str:
+def _many(path: str, count: int) -> str:
+    if Path(path).is_file():
+        return "answers"
     return "1 run" if count == 1 else f"{count} runs"

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pvchat.runs import write_text
-from pvchat.scoring.comparison import scored_runs
 from pvchat.scoring.run_page import render_runs
+from pvchat.scoring.scored_runs import scored_runs
 
 
 def main(options: argparse.Namespace) -> None:

@@ -155,10 +155,8 @@ class PersonalizedDataModule(LightningDataModule):
             with self._tolerant(record):
                 features = self.store.features(record)
             if record.id not in self.bad_clips:
-                asked, is_reference = tuple(questions_of(record)), record.split == "reference"
-                yield TrainingClip(
-                    record.id, features, asked, record.presence, is_reference, record.source_id
-                )
+                asked, first = tuple(questions_of(record)), record.split == "reference"
+                yield TrainingClip(record.id, features, asked, record.presence, first, record.source_id)
 
     def left_out(self) -> dict[str, dict[str, str]]:
         """Bad clips that were met so far, and why they are, by split."""
@@ -385,11 +383,7 @@ def questions_of(record: Record) -> Iterator[Example]:
         yield Example(
             id=f"{record.id}#{number}",
             clip_id=record.id,
-            question=qa.question,
-            answer=qa.answer,
-            type=qa.type,
-            polarity=qa.polarity,
-            subjects=qa.subjects,
+            **vars(qa),
             presence=record.presence,
             origin=record.origin,
             look_alike=record.look_alike,

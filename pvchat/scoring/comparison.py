@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pvchat.errors import UserError
-from pvchat.evaluation import Prediction, summarise
 from pvchat.reporting.table import Cell, TableStyle, render_table
-from pvchat.runs import CONFIG, PREDICTIONS, read_record
-from pvchat.scoring.answers import read_predictions
 from pvchat.scoring.estimates import by_clip
+from pvchat.scoring.scored_runs import ScoredRun
 from pvchat.statistics import Comparison, compare, holm, subject_means
 
 COMPARED = {
@@ -23,23 +20,6 @@ COMPARED = {
 }
 OF_CLIPS = {"written answers": "presence_accuracy"}  # a clip has one side, so nothing to balance
 LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class ScoredRun:
-    """What a run folder says of its test."""
-
-    path: Path
-    subjects: tuple[str, ...]
-    threshold: float
-    predictions: tuple[Prediction, ...]
-
-    def about(self, subject: str) -> list[Prediction]:
-        """What was asked about ``subject``, under every control; with one subject also what names nobody."""
-        if subject not in self.subjects:
-            return []
-        alone = len(self.subjects) == 1
-        return [p for p in self.predictions if subject in p.subjects or (alone and not p.subjects)]
 
 
 @dataclass(frozen=True)
@@ -69,22 +49,6 @@ class GroupComparison:
     unit: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
-
-
-def scored_runs(path: str | Path) -> list[ScoredRun]:
-    """The run of the folder ``path``, or all tested runs below it. Raises UserError if there are none, or one
-    cannot be read."""
-    root = Path(path)
-    found = sorted(p.parent for p in root.rglob(PREDICTIONS))
-    if not found:
-        untested = sorted(p.parent for p in root.rglob(CONFIG))
-        if untested:
-            raise UserError(
-                f"a comparison needs tested runs: {untested[0]} holds no {PREDICTIONS}. Run `pvchat test "
-                f"--run {untested[0]}` first."
-            )
-        raise UserError(f"a comparison needs run folders: {root} holds none. Give one, such as runs/NAME.")
-    return [_read(folder) for folder in found]
 
 
 def compare_groups(a: Sequence[ScoredRun], b: Sequence[ScoredRun]) -> GroupComparison:
@@ -130,17 +94,6 @@ def render_comparison(found: GroupComparison, *, style: TableStyle = "plain") ->
     return "\n\n".join([render_table(header, rows, style=style), *found.notes])
 
 
-def _read(folder: Path) -> ScoredRun:
-    record = read_record(folder)
-    if missing := {"subjects", "threshold"} - set(record):
-        raise UserError(
-            f"a tested run says its subjects and threshold: {folder} lacks {' and '.join(sorted(missing))}. "
-            f"Run `pvchat test --run {folder}`."
-        )
-    predictions = tuple(read_predictions(folder / PREDICTIONS))
-    return ScoredRun(folder, tuple(record["subjects"]), float(record["threshold"]), predictions)
-
-
 def _unit_means(
     runs: Sequence[ScoredRun], subjects: Sequence[str], keys: Iterable[str], *, of_clips: bool
 ) -> dict[str, dict[str, float]]:
@@ -151,9 +104,9 @@ def _unit_means(
             asked = [p for p in run.about(subject) if p.control == "main"]
             parts = by_clip(asked) if of_clips else {subject: asked} if asked else {}
             for unit, predictions in parts.items():
-                numbers = summarise(predictions, threshold=run.threshold)
+                numbers = run.numbers(predictions)
                 for key, (values, units) in found.items():
-                    if (number := numbers.get(f"main/{key}")) is not None:
+                    if (number := numbers.get(key)) is not None:
                         values.append(number)
                         units.append(unit)
     return {key: subject_means(values, units) for key, (values, units) in found.items()}

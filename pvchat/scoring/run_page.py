@@ -11,9 +11,9 @@ from pvchat.reporting.reliability import plot_reliability
 from pvchat.reporting.summary import MEANING
 from pvchat.reporting.table import Cell
 from pvchat.runs import HEAD_MAP, read_record
-from pvchat.scoring.comparison import ScoredRun
 from pvchat.scoring.control_check import check_controls
 from pvchat.scoring.mistakes import mistake_card, worst
+from pvchat.scoring.scored_runs import ScoredRun
 from pvchat.scoring.tested_clips import clips_of
 from pvchat.statistics import bootstrap_interval, subject_means
 
@@ -37,7 +37,7 @@ def render_runs(title: str, runs: Sequence[ScoredRun]) -> str:
 
 
 def _parts(runs: Sequence[ScoredRun]) -> Iterator[str]:
-    numbers = [(s, summarise(run.about(s), threshold=run.threshold)) for run in runs for s in run.subjects]
+    numbers = [(s, summarise(run.about(s), threshold=run.cut)) for run in runs for s in run.subjects]
     subjects = sorted({s for run in runs for s in run.subjects})
     questions = sum(p.control == "main" for run in runs for p in run.predictions)
     many = "1 tested run" if len(runs) == 1 else f"{len(runs)} tested runs"
@@ -67,7 +67,7 @@ def _presence(runs: Sequence[ScoredRun], numbers: Numbers) -> Iterator[str]:
         if any(cell is not None for cell in cells):
             rows.append([control, *cells, MEANING[control]])
     yield table(["", *SHOWN, ""], rows, digits=2)
-    centred = [replace(p, score=p.score - run.threshold) for run in runs for p in run.predictions]
+    centred = [replace(p, score=p.score - run.cut) for run in runs for p in run.predictions]
     for check in check_controls(centred, threshold=0.0, scored=frozenset(CONTROLS)):
         yield paragraph(check.sentence, kind="warning" if check.verdict == "leaves chance" else "quiet")
 
@@ -110,8 +110,8 @@ def _reliability(runs: Sequence[ScoredRun]) -> Iterator[str]:
 
 def _mistakes(runs: Sequence[ScoredRun]) -> Iterator[str]:
     yield heading("Worst mistakes")
-    found = [(run, p) for run in runs for p in worst(run.predictions, threshold=run.threshold)]
-    found.sort(key=lambda pair: -abs(pair[1].score - pair[0].threshold))
+    found = [(run, p) for run in runs for p in worst(run.predictions, threshold=run.cut)]
+    found.sort(key=lambda pair: -abs(pair[1].score - pair[0].cut))
     if shown := found[:MOST_MISTAKES]:
         clips = {path: {r.id: r for r in clips_of(path)} for path in {run.path for run, _ in shown}}
         cards = (mistake_card(p, clips[run.path].get(p.clip_id)) for run, p in shown)

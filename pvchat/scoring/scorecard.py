@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pvchat.batch import QuestionType
-from pvchat.evaluation import CONTROLS, ControlName, Prediction, signatures, summarise
+from pvchat.evaluation import CONTROLS, ControlName, Prediction, signatures
 from pvchat.metrics.functional.naming import Vocabulary
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.scoring.answers import FAULTS, Fault
 from pvchat.scoring.breakdown import groups
 from pvchat.scoring.control_check import Check, check_controls
 from pvchat.scoring.estimates import Estimate, Numbers, by_clip, by_subject, estimate
+from pvchat.scoring.scored_runs import known_numbers
 
 Ratings = Mapping[str, Mapping[str, float | None]]
 """Metric -> id of the question -> what its answer was given, None where nothing was."""
@@ -120,10 +121,6 @@ def _numbers(
     """Metrics of answers under one control; those of single answers, which breakdowns share, are kept."""
     kept: dict[tuple[str, str], Mapping[str, float]] = {}
 
-    def summed(some: Sequence[Prediction]) -> dict[str, float]:
-        found = summarise(some, threshold=threshold or 0.0, vocabulary=vocabulary)
-        return {name.partition("/")[2]: value for name, value in found.items()}
-
     def numbers(some: Sequence[Prediction]) -> Mapping[str, float]:
         if not some:
             return {}
@@ -131,12 +128,7 @@ def _numbers(
         single = len(some) == 1 and some[0].answer is not None
         if single and key in kept:
             return kept[key]
-        found = summed(some)
-        if some[0].control not in scored:
-            bare = [replace(p, answer=None) for p in some]
-            found = {n: v for n, v in found.items() if n == "existence_questions" or n not in summed(bare)}
-        if threshold is None:
-            found = {n: v for n, v in found.items() if not n.startswith("calibrated")}
+        found = known_numbers(some, threshold=threshold, scored=scored, vocabulary=vocabulary)
         if single:
             kept[key] = found
         return found

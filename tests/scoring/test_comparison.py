@@ -7,7 +7,8 @@ import pytest
 from written_runs import write_run
 
 from pvchat.errors import UserError
-from pvchat.scoring.comparison import GroupComparison, compare_groups, render_comparison, scored_runs
+from pvchat.scoring.comparison import GroupComparison, compare_groups, render_comparison
+from pvchat.scoring.scored_runs import scored_runs
 
 NAMES = tuple(f"s{n}" for n in range(8))
 
@@ -95,16 +96,3 @@ def test_two_subjects_of_one_run_are_two_units(tmp_path: Path) -> None:
         (run / "predictions.jsonl").write_text(joined)
     row = compare_groups(scored_runs(tmp_path / "a"), scored_runs(tmp_path / "b")).rows[0]
     assert row.test.difference.num_subjects == 2
-
-
-def test_folders_that_are_no_scored_runs(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"needs run folders: .* holds none"):
-        scored_runs(tmp_path)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_text("")
-    with pytest.raises(UserError, match=r"holds no predictions\.jsonl\. Run `pvchat test --run"):
-        scored_runs(tmp_path)
-    run = write_run(tmp_path / "a", "tom", 0)
-    (run / "predictions.jsonl").write_text('{"id": 1}\n')
-    with pytest.raises(UserError, match="line 1 is no prediction"):
-        scored_runs(run)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from written_runs import write_run
 
-from pvchat.scoring.comparison import scored_runs
 from pvchat.scoring.run_page import render_runs
+from pvchat.scoring.scored_runs import scored_runs
 
 
 def test_everything_is_on_the_page_of_a_run(tiny_run: Path) -> None:
