@@ -102,14 +102,20 @@ class PromptBuilder:
         return out
 
     def collate(
-        self, encoded: Sequence[Encoded], *, pad_id: int, side: Literal["left", "right"] = "right"
+        self,
+        encoded: Sequence[Encoded],
+        *,
+        pad_id: int,
+        side: Literal["left", "right"] = "right",
+        start: int = 0,
     ) -> Tokens:
-        """Pad to one length: right for training, left for generation."""
+        """Pad to one length: right for training, left for generation, there behind the first ``start``
+        positions, which prompts that begin alike keep in common."""
         length = max(len(e.input_ids) for e in encoded)
 
         def pad(values: Sequence[int], fill: int) -> list[int]:
             filler = [fill] * (length - len(values))
-            return [*filler, *values] if side == "left" else [*values, *filler]
+            return [*values[:start], *filler, *values[start:]] if side == "left" else [*values, *filler]
 
         return Tokens(
             input_ids=torch.tensor([pad(e.input_ids, pad_id) for e in encoded]),

@@ -142,7 +142,7 @@ def test_answers_are_not_drawn() -> None:
     batch = make_batch(chat, *QUESTIONS)
 
     def released() -> list[int]:
-        embeds, attention = chat._questions(batch, "main")
+        embeds, attention, _ = chat._questions(batch, "main")
         logits = chat.language_model.logits(chat.language_model.hidden(embeds, attention)[:, -1])
         return logits.softmax(-1).multinomial(1).flatten().tolist()
 
@@ -279,7 +279,7 @@ def test_text_only_sees_no_clip() -> None:
     assert not torch.equal(chat.presence_scores(one), chat.presence_scores(two))
     prompt = chat.prompts.encode([Turn("Is <tom> here?")], with_video=False)
     assert not any(prompt.visual)
-    embeds, attention = chat._questions(one, "text_only")  # nor an empty place for one
+    embeds, attention, _ = chat._questions(one, "text_only")  # nor an empty place for one
     assert attention.all()
     assert torch.equal(embeds, chat.language_model.embed(torch.tensor([prompt.input_ids])))
 
