@@ -5,9 +5,9 @@
 The laptop experiment on the demo corpus, trained first unless a ``RUN`` of it is given. All ways in one
 process, in turn, several times. In batches, questions about a clip share what comes before them, and those
 that are answered drop out; one by one is the same greedy decoding with a KV cache. Answers that differ are
-printed: in bfloat16 two words may tie, which ``--dtype float32`` tells from a mistake. The beams (5, drawn, as
-released) go through transformers, over the base vocabulary alone. Rates are of the wall clock; beside them the
-processor seconds of an answer, which other work on the machine changes less.
+printed: in bfloat16 two words may tie, which ``--dtype float32`` tells from a mistake. The beams (5, drawn,
+as released) go through transformers, over the base vocabulary alone. Rates are of the wall clock; beside
+them the processor seconds of an answer, which other work on the machine changes less.
 """
 
 import argparse

@@ -268,9 +268,8 @@ class LanguageModel(nn.Module):
         cache = DynamicCache(config=self.base.config)
         rows = list(range(len(mask)))
         with _evaluating(self):
-            hidden = self.read(embeds, mask, shared, cache=cache)
             for _ in range(max_new_tokens):
-                ids = self.logits(hidden).argmax(-1)  # (rows,)
+                ids = self.logits(self.read(embeds, mask, shared, cache=cache)).argmax(-1)  # (rows,)
                 told = ids.tolist()
                 going = [i for i, token in enumerate(told) if token not in stop]
                 yield {rows[i]: told[i] for i in going}
@@ -279,8 +278,8 @@ class LanguageModel(nn.Module):
                 if len(going) < len(rows):
                     cache.batch_select_indices(torch.tensor(going, device=mask.device))
                     mask, ids, rows = mask[going], ids[going], [rows[i] for i in going]
+                embeds, shared = self.embed(ids.unsqueeze(1)), None  # the rest is in the cache
                 mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-                hidden = self.read(self.embed(ids.unsqueeze(1)), mask, cache=cache)
 
 
 class RandomLanguageModel(LanguageModel):

@@ -136,6 +136,33 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:
         )
 
 
+def test_a_clip_is_seen_once_for_all_questions_about_the_same_persons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Answers and scores stay those of each question alone, also where another person is asked about."""
+    chat = make_chat(("tom", "ann"), seed=3).eval()
+    asked = ("Is <tom> here?", "Do you see <tom> in this video?", "Is <ann> here?", "Is <tom> in it?")
+    batch = make_batch(chat, *asked)
+    for views in (batch.views, batch.view_masks):
+        for tensor in views.values():
+            tensor[1:3] = tensor[0]  # three questions about one clip, the last about another
+    clips = ("a", "a", "a", "b")
+    batch = replace(
+        batch, examples=[replace(e, clip_id=c) for e, c in zip(batch.examples, clips, strict=True)]
+    )
+    alone = [chat.answer(batch.select([n]), max_new_tokens=12)[0] for n in range(4)]
+    scores = torch.cat([chat.presence_scores(batch.select([n])) for n in range(4)])
+    seen: list[list[str]] = []
+    encode = chat.encode
+    monkeypatch.setattr(
+        chat, "encode", lambda b, **k: (seen.append([e.question for e in b.examples]), encode(b, **k))[1]
+    )
+    assert chat.answer(batch, max_new_tokens=12) == alone
+    torch.testing.assert_close(chat.presence_scores(batch), scores, atol=1e-5, rtol=0)
+    assert seen == [[asked[0], asked[2], asked[3]]] * 2
+    assert len(set(alone)) > 1
+
+
 def test_answers_are_not_drawn() -> None:
     """Released bug 11: the released code samples its answers, without a seed."""
     chat = make_chat().eval()
