@@ -66,10 +66,10 @@ def main() -> None:
     for _ in range(options.repeats):
         for name, way in ways.items():
             asked = items if name in (batched, ALONE) else items[: options.few]
-            began = time.perf_counter(), time.process_time()
+            wall, processor = time.perf_counter(), time.process_time()
             told[name] = way(asked)
-            ended = time.perf_counter(), time.process_time()
-            seconds[name].append(tuple((e - b) / len(asked) for b, e in zip(began, ended, strict=True)))
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+            seconds[name].append((wall / len(asked), processor / len(asked)))
     head = ["way", "answers a second", "times one by one", "processor s an answer"]
     print(render_table(head, [_row(n, seconds) for n in ways], style="markdown"))
     print(f"\n{len(items)} questions ({options.few} without cache and with beams), ", end="")

@@ -11,7 +11,7 @@ from tiny import DrawnFaces, changed, draw, make_batch, make_chat, state
 from pvchat.batch import Batch, Example
 from pvchat.errors import UserError
 from pvchat.modules.language_model import RandomLanguageModel
-from pvchat.modules.video_chat import VideoChat
+from pvchat.modules.video_chat import Control, VideoChat, Visual
 from pvchat.prompts import IGNORE, PromptBuilder, Turn
 from pvchat.subjects import SubjectRegistry
 
@@ -154,9 +154,12 @@ def test_a_clip_is_seen_once_for_all_questions_about_the_same_persons(
     scores = torch.cat([chat.presence_scores(batch.select([n])) for n in range(4)])
     seen: list[list[str]] = []
     encode = chat.encode
-    monkeypatch.setattr(
-        chat, "encode", lambda b, **k: (seen.append([e.question for e in b.examples]), encode(b, **k))[1]
-    )
+
+    def watched(part: Batch, *, control: Control) -> Visual:
+        seen.append([e.question for e in part.examples])
+        return encode(part, control=control)
+
+    monkeypatch.setattr(chat, "encode", watched)
     assert chat.answer(batch, max_new_tokens=12) == alone
     torch.testing.assert_close(chat.presence_scores(batch), scores, atol=1e-5, rtol=0)
     assert seen == [[asked[0], asked[2], asked[3]]] * 2
