@@ -54,6 +54,25 @@ class Encoded:
     visual: list[bool]
 
 
+@dataclass(frozen=True)
+class SharedStart:
+    """Prompts that begin alike: the first ``length`` positions of prompt b are those of prompt ``like[b]``,
+    the first one of its kind."""
+
+    length: int
+    like: Sequence[int]
+
+    @property
+    def first(self) -> list[int]:
+        """The prompts whose start has to be read, one of each kind."""
+        return sorted(set(self.like))
+
+    @property
+    def kind(self) -> list[int]:
+        """Which of ``first`` each prompt begins as."""
+        return [self.first.index(row) for row in self.like]
+
+
 class PromptBuilder:
     """Builds the paper's prompt for any number of persons.
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -30,32 +29,13 @@ from pvchat.modules.published.checkpoint_folders import LANGUAGE_MODEL, open_che
 from pvchat.modules.published.key_table import mistral_config
 from pvchat.modules.token_rows import TokenRows, initial_rows
 from pvchat.modules.weightless import StandInTokenizer, weightless
-from pvchat.prompts import TEMPLATES, TemplateName
+from pvchat.prompts import TEMPLATES, SharedStart, TemplateName
 from pvchat.subjects import SubjectRegistry
 
 EMBEDDED = "embedded:"
 # what weights and buffers do not show of a Llama-like decoder
 _DECISIVE = ("model_type", "hidden_act", "num_attention_heads", "num_key_value_heads", "rms_norm_eps")
 _PROBE = "Is Tom here?\n 12 é, <tom>'s"  # tokenizers of one vocabulary may still cut text otherwise
-
-
-@dataclass(frozen=True)
-class SharedStart:
-    """Prompts that begin alike: the first ``length`` positions of prompt b are those of prompt ``like[b]``,
-    the first one of its kind."""
-
-    length: int
-    like: Sequence[int]
-
-    @property
-    def first(self) -> list[int]:
-        """The prompts whose start has to be read, one of each kind."""
-        return sorted(set(self.like))
-
-    @property
-    def kind(self) -> list[int]:
-        """Which of ``first`` each prompt begins as."""
-        return [self.first.index(row) for row in self.like]
 
 
 class LanguageModel(nn.Module):
@@ -404,4 +384,4 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was)
 
 
-__all__ = ["LanguageModel", "LoRA", "RandomLanguageModel", "SharedStart"]
+__all__ = ["LanguageModel", "LoRA", "RandomLanguageModel"]

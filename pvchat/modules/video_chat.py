@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from pvchat.batch import Batch, Tokens, TrainingClip, tokens_to
 from pvchat.modules.base_views import Views
 from pvchat.modules.introduction import Introduction
-from pvchat.modules.language_model import LanguageModel, SharedStart
+from pvchat.modules.language_model import LanguageModel
 from pvchat.modules.published.checkpoint_folders import Source, open_checkpoint
 from pvchat.modules.published.filling import fill
 from pvchat.modules.qformer import QFormer
-from pvchat.prompts import IGNORE, Encoded, PromptBuilder, TemplateName, Turn
+from pvchat.prompts import IGNORE, Encoded, PromptBuilder, SharedStart, TemplateName, Turn
 from pvchat.routing import Routing
 from pvchat.subjects import SubjectRegistry
 

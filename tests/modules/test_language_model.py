@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pvchat.errors import UserError
-from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel, SharedStart
+from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
+from pvchat.prompts import SharedStart
 from pvchat.subjects import SubjectRegistry
 
 NAMES = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
