@@ -383,14 +383,11 @@ def questions_of(record: Record) -> Iterator[Example]:
         yield Example(
             id=f"{record.id}#{number}",
             clip_id=record.id,
-            question=qa.question,
-            answer=qa.answer,
-            type=qa.type,
-            polarity=qa.polarity,
-            subjects=qa.subjects,
+            **vars(qa),
             presence=record.presence,
             origin=record.origin,
             look_alike=record.look_alike,
+            clip_seconds=record.clip_seconds,
         )
 
 
