@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 Polarity = Literal["yes", "no"]
-QuestionType = Literal["existence", "appearance", "action", "location", "general"]
+QuestionType = Literal["existence", "appearance", "action", "location", "general", "when", "who"]
 Features = dict[str, Tensor]
 """What is cached of a clip: per view ``name`` its tokens (T, L, D) and ``name.mask`` (T,), True where
 the view shows something (a frame without a face has no face view). Where frames are read jointly the first
@@ -58,8 +58,8 @@ class Example:
 
     ``polarity`` is the truth of an existence question (None for other types), ``presence`` who is in
     the clip, ``origin`` where the clip comes from (real, warp, generated, negative), ``look_alike`` whether
-    it shows somebody chosen for looking like a subject, who is none; None where that is not known.
-    ``source_id`` names the photo or recording that the clip was made of, as of ``TrainingClip``."""
+    it shows somebody chosen for looking like a subject, who is none, ``clip_seconds`` how long it is; None
+    where that is not known. ``source_id`` names the photo or recording that the clip was made of."""
 
     id: str
     clip_id: str
@@ -71,6 +71,7 @@ class Example:
     presence: Mapping[str, bool]
     origin: str
     look_alike: bool | None = None
+    clip_seconds: float | None = None
     source_id: str = ""
 
 

@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _compare(add("compare", help="do two runs, or groups of runs, differ by more than chance?"))
     _report(add("report", help="one page about a run, or all runs of a folder"))
     _evaluate(add("evaluate", help="score a run, or answers of any other system, with intervals"))
-    _data(add("data", help="check a manifest, or pack its corpus into shards"))
+    _data(add("data", help="check a manifest, pack its corpus, compose another one"))
     _forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
     _assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))
     _import_checkpoint(add("import-checkpoint", help="check and convert a published checkpoint"))
@@ -231,7 +231,45 @@ def _data(parser: argparse.ArgumentParser) -> None:
     pack.add_argument(
         "--shard-mb", type=_whole(1), default=256, metavar="MB", help="the most of a shard (default: 256)"
     )
+    _compose(add("compose", help="a corpus of when and who does what, out of the clips of another"))
     parser.set_defaults(module="pvchat.data_command")
+
+
+def _compose(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Joins the clips of a manifest, of each split alone, so that it is known exactly when who appears: "
+        "one after another, and side by side where the manifest says what each person does or wears."
+    )
+    parser.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl")
+    parser.add_argument("--out", metavar="DIR", required=True, help="write into this new folder")
+    parser.add_argument(
+        "--subject", action="append", default=[], metavar="NAME", help="whose appearances (default: all)"
+    )
+    parser.add_argument("--count", type=_whole(1), default=40, metavar="N", help="training videos of a kind")
+    parser.add_argument(
+        "--held-out", type=_whole(1), default=16, metavar="N", help="validation and test videos of a kind"
+    )
+    parser.add_argument(
+        "--parts",
+        type=_whole(0),
+        default=4,
+        metavar="N",
+        help="clips one after another (0: none)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, nargs=2, default=(1.0, 3.0), metavar=("FROM", "TO"), help="of a clip"
+    )
+    parser.add_argument(
+        "--people", type=_whole(2), nargs="+", default=[], metavar="N", help="as many side by side, as in 2 3"
+    )
+    parser.add_argument(
+        "--allow",
+        choices=("source", "background"),
+        action="append",
+        default=[],
+        help="what test clips may share with others (may be repeated)",
+    )
+    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
 
 
 def _forget(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""``pvchat data check MANIFEST``: what a manifest holds, and what is wrong with it. ``pvchat data pack``."""
+"""``pvchat data check``: what a manifest holds and what is wrong with it; ``data pack``, ``data compose``."""
 
 import argparse
 from collections import Counter
@@ -11,11 +11,13 @@ from pvchat.datamodules.packing import pack
 from pvchat.errors import UserError
 from pvchat.reporting.table import render_table
 from pvchat.subjects import split_mentions
+from pvchat.synthesis.composition import Composition, compose_corpus
 from pvchat.synthesis.splits import Shared, find_leaks
 
 _MOST_FAULTS, _MOST_OPENINGS = 10, 12
 _QUESTIONS = (
     "clips", "all", "existence: yes", "existence: no", "appearance", "action", "location", "general",
+    "when", "who",
 )  # fmt: skip
 
 
@@ -29,9 +31,29 @@ def main(options: argparse.Namespace) -> None:
     if options.action == "check":
         check(path, options.allow)
         return
+    if options.action == "compose":
+        compose(path, options)
+        return
     index = pack(path, options.out, shard_mb=options.shard_mb)
     clips, size = sum(s.clips for s in index.shards), sum(s.num_bytes for s in index.shards)
     print(f"{clips} clips in {len(index.shards)} shards, {size / 1e6:.1f} MB: {options.out}")
+
+
+def compose(path: Path, options: argparse.Namespace) -> None:
+    """Write the corpus that ``options`` ask for, and say what is in it. Raises UserError."""
+    composition = Composition(
+        count=options.count,
+        held_out=options.held_out,
+        parts=options.parts,
+        seconds=tuple(options.seconds),
+        people=tuple(options.people),
+        seed=options.seed,
+    )
+    records = compose_corpus(
+        read_manifest(path), Path(options.out), composition, subjects=options.subject, allow=options.allow
+    )
+    print("\n\n".join(describe(records)))
+    print(f"\n{Path(options.out) / 'manifest.jsonl'}")
 
 
 def check(path: Path, allow: Sequence[Shared]) -> None:

@@ -13,11 +13,13 @@ from torchmetrics import Metric
 from pvchat.batch import Batch, Example, QuestionType, TrainingClip
 from pvchat.metrics import (
     CorpusBLEU,
+    IntervalIoU,
     NamingAccuracy,
     PresenceAccuracy,
     PresenceCalibration,
     PresenceRanking,
 )
+from pvchat.metrics.functional.intervals import parse_intervals
 from pvchat.metrics.functional.naming import Vocabulary, named
 from pvchat.metrics.functional.presence import parse_presence
 from pvchat.metrics.functional.ranking import calibrate_threshold
@@ -61,7 +63,7 @@ class Respondent(Protocol):
 class Prediction:
     """One question under one control. ``answer`` is None where only the score was asked for; ``score`` is
     the logit of "Yes" minus that of "No" as first word, rounded so that the batch cannot break ties.
-    ``look_alike``: as of ``Example``."""
+    ``look_alike``, ``clip_seconds``: as of ``Example``."""
 
     id: str
     clip_id: str
@@ -76,6 +78,7 @@ class Prediction:
     answer: str | None
     score: float
     look_alike: bool | None = None
+    clip_seconds: float | None = None
 
     @classmethod
     def of(cls, e: Example, control: ControlName, answer: str | None, score: float) -> "Prediction":
@@ -94,6 +97,7 @@ class Prediction:
             answer=answer,
             score=score,
             look_alike=e.look_alike,
+            clip_seconds=e.clip_seconds,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -145,13 +149,15 @@ def summarise(
     threshold: float,
     vocabulary: Mapping[QuestionType, Vocabulary] | None = None,
 ) -> dict[str, float]:
-    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of others, and BLEU of
-    every written answer; with a ``vocabulary`` of each type also what answers name."""
+    """Flat metrics ``{control}/{metric}`` of existence questions (answers, scores), of when and who, of
+    others, and BLEU of every written answer; with a ``vocabulary`` of each type also what answers name."""
     result: dict[str, float] = {}
     for control in CONTROLS:
         chosen = [p for p in predictions if p.control == control]
         numbers = _existence([p for p in chosen if p.polarity is not None], threshold)
         numbers |= _text(chosen)
+        numbers |= _when([p for p in chosen if p.type == "when"])
+        numbers |= _who([p for p in chosen if p.type == "who"])
         numbers |= _naming(chosen, vocabulary or {})
         result |= {f"{control}/{name}": value for name, value in numbers.items()}
     return result
@@ -250,6 +256,33 @@ def _naming(
             numbers[f"{kind}_named"] = values.pop("accuracy")
             numbers |= {f"{kind}_named_{name}": value for name, value in values.items()}
     return numbers
+
+
+def _when(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Are the seconds told in which somebody is on screen? The truth is what the reference tells."""
+    metric = IntervalIoU()
+    for p in predictions:
+        truth = parse_intervals(p.reference, clip_seconds=p.clip_seconds)
+        if p.answer is not None and truth is not None:
+            metric.update([p.answer], [truth], [p.clip_seconds])
+    values = _computed(metric) if metric.update_called else {}
+    return {f"when_{'questions' if name == 'answers' else name}": value for name, value in values.items()}
+
+
+def _who(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Is the right person named, and nobody else? ``uniform`` is a guess among those who are asked about, or
+    on screen where the question names nobody."""
+    words = {name: (name,) for p in predictions for name in p.presence}
+    asked = [p for p in predictions if p.answer is not None and len(named(p.reference, words)) == 1]
+    if not asked:
+        return {}
+    metric = NamingAccuracy(vocabulary=words)
+    metric.update([p.answer or "" for p in asked], [p.reference for p in asked])
+    values = _computed(metric)
+    numbers = {"who_named": values.pop("accuracy")}
+    candidates = [len(p.subjects) or sum(p.presence.values()) or 1 for p in asked]
+    values["uniform"] = sum(1 / n for n in candidates) / len(asked)
+    return numbers | {f"who_named_{name}": value for name, value in values.items()}
 
 
 def _is_present(prediction: Prediction) -> bool:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny import make_corpus
 
 from pvchat import cli
-from pvchat.datamodules.manifest import QA, Record, write_manifest
+from pvchat.datamodules.manifest import QA, Record, read_manifest, write_manifest
 
 
 def record(name: str, split: str, there: bool, **changes: object) -> Record:
@@ -46,12 +47,12 @@ def test_everything_is_counted(check: Callable[..., tuple[int, str]]) -> None:
     assert status == 0
     assert lines[-1] == "faults: 0"
     header = lines.index(
-        "questions clips all existence: yes existence: no appearance action location general"
+        "questions clips all existence: yes existence: no appearance action location general when who"
     )
     assert lines[header + 2 : header + 5] == [
-        "train 2 3 1 1 0 0 1 0",
-        "test 1 2 1 0 0 0 1 0",
-        "all 3 5 2 1 0 0 2 0",
+        "train 2 3 1 1 0 0 1 0 0 0",
+        "test 1 2 1 0 0 0 1 0 0 0",
+        "all 3 5 2 1 0 0 2 0 0 0",
     ]
     header = lines.index("origins real warp generated negative")
     assert lines[header + 2 : header + 5] == ["train 0 1 0 1", "test 0 1 0 0", "all 0 2 0 1"]
@@ -111,6 +112,35 @@ def test_a_manifest_without_questions_is_counted(check: Callable[..., tuple[int,
 def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(tmp_path / "none.jsonl")]) == 2
     assert "none.jsonl does not exist. Give the path of a manifest.jsonl." in capsys.readouterr().err
+
+
+def test_a_corpus_is_composed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = make_corpus(tmp_path / "corpus", ("tom", "ann"), clips={"train": 4, "test": 4})
+    out = tmp_path / "out"
+    arguments = ["data", "compose", str(corpus), "--out", str(out), "--allow", "background"]
+    arguments += [
+        "--count",
+        "3",
+        "--held-out",
+        "2",
+        "--parts",
+        "2",
+        "--seconds",
+        "0.5",
+        "1",
+        "--subject",
+        "tom",
+    ]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr().out
+    rows = {line[0]: line[1:] for line in map(str.split, shown.splitlines()) if line}
+    assert shown.endswith(f"{out / 'manifest.jsonl'}\n")
+    assert cli.main(["data", "check", str(out / "manifest.jsonl")]) == 0
+    assert {r.clip_seconds for r in read_manifest(out / "manifest.jsonl")} <= {1.0, 1.5, 2.0}
+    assert "when" in rows["questions"]
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    assert "a corpus needs a folder of its own" in capsys.readouterr().err
 
 
 def test_a_corpus_is_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,36 @@ def test_answers_of_another_system_are_scored_as_by_hand(
     assert sizes["persons"] == {"1": 9}
 
 
+def test_when_and_who_of_another_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two videos: tom alone for 2 of 4 s, told half; both, where ann nods, told rightly."""
+    fields: dict[str, Any] = {"licence": "CC0", "consent": "given", "origin": "generated", "split": "test"}
+    fields |= {"start_s": 0.0, "end_s": 4.0}
+    when = QA("When does <tom> appear?", "<tom> appears from 0 s to 2 s.", "when", None, ("tom",))
+    who = QA("Who is nodding?", "<ann> is nodding.", "who")
+    records = []
+    for name, qa, ann in (("one", when, False), ("two", who, True)):
+        path = tmp_path / f"{name}.mp4"
+        path.touch()
+        presence = {"tom": True, "ann": ann}
+        records.append(Record(id=name, path=path, source_id=name, presence=presence, qa=(qa,), **fields))
+    write_manifest(tmp_path / "manifest.jsonl", records)
+    rows = [{"id": "one#0", "answer": "From 0 to 1 seconds."}, {"id": "two#0", "answer": "It is Ann."}]
+    found = evaluate(tmp_path / "manifest.jsonl", rows)
+    assert found["pooled"]["main/when_iou"] == 0.5
+    assert found["pooled"]["main/when_majority"] == 0.5  # throughout
+    assert found["numbers"]["main"]["who_named"]["value"] == 1
+    assert set(found["breakdown"]["on screen"]) == {"1", "2"}
+    assert found["breakdown"]["on screen"]["2"]["who_named_uniform"]["value"] == 0.5
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    header = next(line for line in shown if line[:2] == ["answers", "when:"])
+    assert header == ["answers", "when:", "IoU", "IoU", ">=", ".5", "constant", "who", "constant", "guess"]
+    by_count = {line[1]: line[4:] for line in shown if line[:1] == ["main,"]}
+    assert by_count == {
+        "1": ["0.500", "1.000", "0.500", "-", "-", "-"],
+        "2": ["-", "-", "-", "1.000", "[1.000,", "1.000]", "1.000", "0.500"],  # over both subjects
+    }
+
+
 def test_scores_give_an_auc(manifest: Path) -> None:
     scores = {"c0#0": 4, "c0#1": 3, "c1#0": 1, "c1#1": 1, "c2#0": 2, "c2#1": 1, "c3#0": 0, "c3#1": 0}
     rows = [{"id": name, "answer": "Yes.", "score": score} for name, score in scores.items()]

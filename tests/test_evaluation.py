@@ -117,6 +117,68 @@ def test_open_questions_are_compared_word_by_word() -> None:
     assert 0 < numbers["main/bleu4"] < numbers["main/bleu1"] < 1
 
 
+def asked_when(answer: str, reference: str, seconds: float | None = 10.0) -> Prediction:
+    return said(answer, None, type="when", reference=reference, clip_seconds=seconds)
+
+
+def test_when_is_an_overlap_of_seconds() -> None:
+    """2 of 6 s, right about never, all of 4 of 10 s, unreadable; always would share .4, 0, .4 and .2."""
+    never = "<tom> does not appear in this video."
+    predictions = [
+        asked_when("<tom> appears from 0 s to 4 s.", "<tom> appears from 2 s to 6 s."),
+        asked_when("Tom is never there.", never),
+        asked_when("<tom> is there throughout.", "<tom> appears from 1 s to 3 s and from 8 s to 10 s."),
+        asked_when("<tom> is happy.", "<tom> appears from 0 s to 2 s."),
+    ]
+    numbers = summarise(predictions, threshold=0.0)
+    found = {name[10:]: value for name, value in numbers.items() if name.startswith("main/when")}
+    assert found == pytest.approx(
+        {
+            "iou": (2 / 6 + 1 + 4 / 10 + 0) / 4,
+            "recall_at_0.3": 3 / 4,
+            "recall_at_0.5": 1 / 4,
+            "recall_at_0.7": 1 / 4,
+            "seconds_iou": (2 + 0 + 4 + 0) / (6 + 0 + 10 + 2),
+            "never_accuracy": 1,
+            "majority": 1 / 4,
+            "questions": 4,
+            "unparsed": 1,
+        }
+    )
+
+
+def test_without_a_length_throughout_means_nothing() -> None:
+    reference = "<tom> appears from 1 s to 3 s."
+    numbers = summarise([asked_when("Throughout the video.", reference, None)], threshold=0.0)
+    assert numbers["main/when_unparsed"] == 1
+    assert "main/when_majority" not in numbers
+
+
+def test_who_is_named_and_nobody_else() -> None:
+    """Guessing among those asked about, or on screen; a reference that names two is not counted."""
+    there = {"tom": True, "ann": True, "bob": True, "eva": False}
+    rows = [
+        ("Tom is.", "<tom> is nodding.", ("tom", "ann")),
+        ("<ann> is nodding, not <tom>.", "<ann> is nodding.", ("tom", "ann")),
+        ("Somebody.", "<tom> is nodding.", ()),
+        ("<tom> and <ann>.", "<tom> and <ann> are nodding.", ()),
+    ]
+    predictions = [
+        said(answer, None, type="who", reference=reference, subjects=subjects, presence=there)
+        for answer, reference, subjects in rows
+    ]
+    numbers = summarise(predictions, threshold=0.0)
+    assert {name: value for name, value in numbers.items() if "/who" in name} == pytest.approx(
+        {
+            "main/who_named": 1 / 3,
+            "main/who_named_questions": 3,
+            "main/who_named_unparsed": 1,
+            "main/who_named_majority": 2 / 3,
+            "main/who_named_uniform": (1 / 2 + 1 / 2 + 1 / 3) / 3,
+        }
+    )
+
+
 def test_who_is_on_screen_is_named_by_colour_whatever_the_wording() -> None:
     """General questions on clothes count, those on places do not, nor does who is absent."""
     red = "<tom> is wearing a red shirt."

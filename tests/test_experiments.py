@@ -254,6 +254,25 @@ def test_two_persons_are_one_more_line_in_the_manifest(
     assert chat.qformer.num_queries == 5 + 2 * 4
 
 
+def test_a_composed_corpus_is_learned_and_asked_when_and_who(tmp_path: Path) -> None:
+    """What the command wrote, with its overlay: both kinds of question in training and in the test."""
+    corpus = make_corpus(tmp_path / "two", ("tom", "ann"), clips={"train": 4, "test": 4})
+    out = tmp_path / "composed"
+    words = ["--out", str(out), "--allow", "background", "--people", "2", "--seconds", "0.5", "0.5"]
+    words += ["--count", "6", "--held-out", "6", "--parts", "2"]
+    assert commands.main(["data", "compose", str(corpus), *words]) == 0
+    overlay = ROOT / "experiments" / "composed.yaml"
+    more = ("--data.num_frames=8", "--stages.image.epochs=0", "--trainer.fast_dev_run=true")
+    more += ("--data.eval_batch_size=512",)  # a fast_dev_run tests one batch
+    cli = fit(overlay, Path(LAPTOP), out / "manifest.jsonl", tmp_path, *more)
+    assert cli.trainer.global_step == 1
+    asked = {e.type for batch in cli.datamodule.epoch_loader(0) for e in batch.examples}
+    assert asked >= {"existence", "when", "who"}
+    cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    assert {"when", "who"} <= {p.type for p in cli.model.predictions if p.control == "text_only"}
+    assert {p.clip_seconds for p in cli.model.predictions} == {0.5, 1.0}
+
+
 def moved(cli: PVChatCLI) -> set[str]:
     """Names of the weights that training has changed."""
     now = dict(cli.model.named_parameters())

@@ -62,6 +62,11 @@ class Record:
         """What kind of place ``background`` is: the part before the slash, which tells pictures apart."""
         return self.background.partition("/")[0] if self.background else None
 
+    @property
+    def clip_seconds(self) -> float | None:
+        """How long the clip is; None where no end is given."""
+        return None if self.end_s is None else self.end_s - (self.start_s or 0.0)
+
 
 def read_manifest(
     path: str | Path, *, subjects: Sequence[str] | None = None, check_files: bool = True

@@ -387,6 +387,7 @@ def questions_of(record: Record) -> Iterator[Example]:
             presence=record.presence,
             origin=record.origin,
             look_alike=record.look_alike,
+            clip_seconds=record.clip_seconds,
             source_id=record.source_id,
         )
 

@@ -31,14 +31,15 @@ def vocabulary(records: Iterable[Record]) -> dict[QuestionType, Words]:
     """Type of question -> value -> the words that name it, of all values that ``records`` have.
 
     Of clothes (``"red t-shirt"``) the colours count; a background (``"brick wall"``) is named by its own
-    words, a motion (``"nod"``) by those of ``ACTIONS``, or by its own."""
+    words, a motion (``"nod"``) by those of ``ACTIONS``, or by its own. Those of several people are joined by
+    a plus."""
     clothes: dict[str, None] = {}
     places: dict[str, None] = {}
     motions: dict[str, None] = {}
     for record in records:
         clothes |= dict.fromkeys(_words(record.clothes))
         places |= dict.fromkeys([record.place] if record.place else [])
-        motions |= dict.fromkeys([record.motion] if record.motion else [])
+        motions |= dict.fromkeys(record.motion.split("+") if record.motion else [])
     return {
         "appearance": {name: words for name, words in COLOURS.items() if clothes.keys() & set(words)},
         "location": {name: (name,) for name in sorted(places)},
@@ -47,4 +48,4 @@ def vocabulary(records: Iterable[Record]) -> dict[QuestionType, Words]:
 
 
 def _words(clothes: str | None) -> Sequence[str]:
-    return clothes.casefold().replace("-", " ").split() if clothes else ()
+    return clothes.casefold().replace("-", " ").replace("+", " ").split() if clothes else ()

@@ -6,13 +6,13 @@ from html import escape
 
 from pvchat.reporting.page import heading, paragraph, render_page, table
 from pvchat.reporting.table import render_table
-from pvchat.scoring.score_tables import Table, controls, cut, headline, tables
+from pvchat.scoring.score_tables import Table, beyond, controls, cut, headline, tables
 from pvchat.scoring.scorecard import Scorecard
 
 
 def screen(card: Scorecard) -> str:
-    """The headline, the controls and what is wrong, for a terminal."""
-    told = [_plain(shown) for shown in (headline(card), controls(card))]
+    """The headline, the controls, when and who, and what is wrong, for a terminal."""
+    told = [_plain(shown) for shown in (headline(card), controls(card), *beyond(card))]
     told += [check.sentence for check in card.checks]
     if card.faults:
         counts = ", ".join(f"{count} {kind}" for kind, count in card.fault_counts.items())

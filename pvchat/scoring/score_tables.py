@@ -31,16 +31,36 @@ NAMES = {
     "bleu4_present": "BLEU-4, the same",
     "bleu1_absent": "BLEU-1, open questions, not there",
     "bleu4_absent": "BLEU-4, the same",
+    "when_iou": "when: IoU of the seconds told",
+    "when_recall_at_0.3": "when: IoU of at least .3",
+    "when_recall_at_0.5": "when: IoU of at least .5",
+    "when_recall_at_0.7": "when: IoU of at least .7",
+    "when_seconds_iou": "when: IoU of all seconds together",
+    "when_never_accuracy": "when: said to be never, rightly",
+    "who_named": "who: the right person named, no other",
     "entity_proxy": "entity proxy, by rule, 0-1 (not ES)",
     "detail_proxy": "detail proxy, by rule, 0-1 (not DC)",
 }
 PAPER = {"presence_accuracy": 0.901, "bleu1": 0.562, "bertscore_roberta-large_f1": 0.952}
 PAPER_RATINGS = {"es_1to5": 4.940, "dc_1to5": 4.201}
 OPEN = ("exact", "named", "refused")
+BEYOND = {
+    "when_iou": "when: IoU",
+    "when_recall_at_0.5": "IoU >= .5",
+    "when_majority": "constant",
+    "who_named": "who",
+    "who_named_majority": "constant",
+    "who_named_uniform": "guess",
+    "action_named": "does",
+    "action_named_majority": "constant",
+    "appearance_named": "wears",
+    "appearance_named_majority": "constant",
+}
 PART_TITLES = {
     "type": "By type of question",
     "polarity": "By truth of existence questions",
     "persons": "By number of persons asked about",
+    "on screen": "By number of subjects on screen",
     "provenance": "By provenance of the clip",
 }
 MOST_LISTED, MOST_CHARACTERS = 20, 160
@@ -58,7 +78,7 @@ class Table:
 
 def tables(card: Scorecard) -> list[Table]:
     """All of ``card``, the most important first."""
-    return [headline(card), controls(card), *_parts(card), *_trouble(card)]
+    return [headline(card), controls(card), *beyond(card), *_parts(card), *_trouble(card)]
 
 
 def intervals_are(card: Scorecard) -> str:
@@ -109,6 +129,24 @@ def controls(card: Scorecard) -> Table:
         "only and face blanked must stay there; the others tell where the identity is stored."
     )
     return Table("Controls", ["control", *columns, "what it is"], rows, note)
+
+
+def beyond(card: Scorecard) -> Iterable[Table]:
+    """When, and who does what, of the model and its controls that wrote answers, and by who is on screen."""
+    shown = {f"main, {n} on screen": some for n, some in card.parts.get("on screen", {}).items()}
+    rows: list[list[Cell]] = [
+        [name, *(_cell(some, key) for key in BEYOND)]
+        for name, some in {**card.numbers, **shown}.items()
+        if "when_iou" in some or "who_named" in some
+    ]
+    note = (
+        "When: intersection over union of the seconds told with those that show the person, mean over "
+        'questions; constant: the better of "throughout" and "never". Who, does, wears: share of answers '
+        "that name the right one and no other; constant: the best answer that ignores the clip; guess: one "
+        "of those who are asked about, or on screen."
+    )
+    if rows:
+        yield _measured(Table("When, and who does what", ["answers", *BEYOND.values()], rows, note))
 
 
 def _parts(card: Scorecard) -> Iterable[Table]:

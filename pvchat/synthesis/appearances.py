@@ -18,6 +18,7 @@ from pvchat.synthesis.writing import FPS, write_video
 
 Intervals = list[tuple[float, float]]
 """Starts and ends, seconds."""
+STEP_S = 0.5  # lengths are multiples of it: an answer is words, and a model sees a few frames of a clip
 
 
 def join_clips(
@@ -35,7 +36,7 @@ def join_clips(
             "joined clips need a frame of each, one split and the same persons labelled: got "
             f"{len(records)} clips, {list(seconds)} seconds at {fps} fps, {sorted(map(str, labels))}."
         )
-    frames = [_frames(r, n, fps, size_px) for r, n in zip(records, counts, strict=True)]
+    frames = [frames_of(r, n, fps, size_px) for r, n in zip(records, counts, strict=True)]
     write_video(path, np.concatenate(frames), fps=fps)
     first = records[0]
     when = {name: appearances([r.presence[name] for r in records], counts, fps) for name in first.presence}
@@ -43,13 +44,15 @@ def join_clips(
     return Record(
         id=path.stem,
         path=path.absolute(),
+        start_s=0.0,
+        end_s=sum(counts) / fps,
         presence=presence,
         source_id="+".join(sorted({r.source_id for r in records})),
         origin="generated" if any(presence.values()) else "negative",
         split=first.split,
-        licence=_joined(r.licence for r in records),
-        consent=_joined(r.consent for r in records),
-        qa=tuple(ask_when(when)),
+        licence=joined(r.licence for r in records),
+        consent=joined(r.consent for r in records),
+        qa=tuple(ask_when(when, sum(counts) / fps)),
     )
 
 
@@ -65,14 +68,15 @@ def appearances(present: Sequence[bool], counts: Sequence[int], fps: int) -> Int
     return intervals
 
 
-def ask_when(when: Mapping[str, Intervals]) -> list[QA]:
-    """A question for each person, answered as in "<tom> appears from 2 s to 3.5 s and from 5 s to 6 s."."""
+def ask_when(when: Mapping[str, Intervals], clip_seconds: float) -> list[QA]:
+    """A question for each person, answered as in "<tom> appears from 2 s to 3.5 s and from 5 s to 6 s.". It
+    says how long the clip is, which who sees some of its frames cannot know."""
     qa = []
     for name, intervals in when.items():
         spans = " and ".join(f"from {start:.10g} s to {end:.10g} s" for start, end in intervals)
         said = f"appears {spans}" if spans else "does not appear in this video"
-        question = f"When does {mention(name)} appear in this video?"
-        qa.append(QA(question, f"{mention(name)} {said}.", "general", None, (name,)))
+        question = f"When does {mention(name)} appear in this video of {clip_seconds:.10g} s?"
+        qa.append(QA(question, f"{mention(name)} {said}.", "when", None, (name,)))
     return qa
 
 
@@ -89,13 +93,15 @@ def compose_appearances(
     size_px: int = 224,
 ) -> list[Record]:
     """``count`` videos of ``num_parts`` clips drawn from ``records``, of one split, each clip ``seconds``
-    (from, to) long. How many parts show ``subject`` is drawn from none to all, and which; no clip is twice in
-    a video, and which one is shown does not depend on where. Same arguments, same videos."""
+    (from, to) long, in steps of half a second. How many parts show ``subject`` is drawn from none to all, and
+    which; no clip is twice in a video, and which one is shown does not depend on where. Same arguments, same
+    videos."""
     sides = {there: [r for r in records if r.presence.get(subject) is there] for there in (True, False)}
     if min(map(len, sides.values())) < num_parts or not 0 < seconds[0] <= seconds[1]:
         raise UserError(
             f"videos of {num_parts} clips need as many with {subject!r} and without, and 0 < shortest <= "
-            f"longest: got {len(sides[True])} with, {len(sides[False])} without, {seconds} seconds."
+            f"longest: got {len(sides[True])} with, {len(sides[False])} without, {seconds} seconds, of the "
+            f"{records[0].split if records else 'no'} clips. Take fewer parts, or add clips."
         )
     made = []
     for number in range(count):
@@ -103,13 +109,14 @@ def compose_appearances(
         shown = draw.randint(0, num_parts)
         parts = draw.sample(sides[True], shown) + draw.sample(sides[False], num_parts - shown)
         draw.shuffle(parts)
-        lengths = [round(draw.uniform(*seconds) * fps) / fps for _ in parts]
+        steps = [max(1, round(draw.uniform(*seconds) / STEP_S)) for _ in parts]
+        lengths = [round(n * STEP_S * fps) / fps for n in steps]
         name = hashlib.sha256(f"{seed} {subject} {number} {[p.id for p in parts]}".encode()).hexdigest()[:12]
         made.append(join_clips(parts, lengths, folder / f"when-{name}.mp4", fps=fps, size_px=size_px))
     return made
 
 
-def _frames(record: Record, count: int, fps: int, size_px: int) -> npt.NDArray[np.uint8]:
+def frames_of(record: Record, count: int, fps: int, size_px: int) -> npt.NDArray[np.uint8]:
     """``count`` frames (count, size_px, size_px, 3) of the first ``count / fps`` seconds of a clip."""
     start, end = record.start_s, record.end_s
     if not is_photo(record.path):
@@ -124,5 +131,6 @@ def _square(image: Image.Image, size_px: int) -> Image.Image:
     return ImageOps.pad(image, (size_px, size_px), Image.Resampling.BICUBIC)
 
 
-def _joined(texts: Iterable[str]) -> str:
+def joined(texts: Iterable[str]) -> str:
+    """What is said of several clips, each once."""
     return "; ".join(sorted(set(texts)))

@@ -21,6 +21,7 @@ def test_numbers() -> None:
         "recall_at_0.7": pytest.approx(2 / 5),
         "seconds_iou": pytest.approx((1 + 0 + 0 + 0 + 4) / (3 + 0 + 4 + 1 + 5)),
         "never_accuracy": pytest.approx(1 / 2),
+        "majority": pytest.approx((2 / 5 + 0 + 4 / 5 + 0 + 4 / 5) / 5),
         "answers": 5,
         "unparsed": 1,
     }
@@ -38,6 +39,13 @@ def test_intervals_instead_of_answers() -> None:
     metric = IntervalIoU()
     metric.update([[(0, 2)], []], [[(1, 3)], [(0, 1)]])
     assert metric.compute()["iou"].item() == pytest.approx(1 / 6)
+    assert metric.compute()["majority"].isnan()  # how long is "throughout"?
+
+
+def test_never_is_the_better_constant() -> None:
+    metric = IntervalIoU()
+    metric.update(PREDS[:3], [[], [], [(0.0, 1.0)]], [4.0] * 3)
+    assert metric.compute()["majority"].item() == pytest.approx(2 / 3)
 
 
 def test_two_processes_equal_one() -> None:

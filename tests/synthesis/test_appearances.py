@@ -57,7 +57,7 @@ def test_the_answer_is_what_the_frames_show(tmp_path: Path) -> None:
     parts = [clip(tmp_path, str(n), tom) for n, tom in enumerate([False, True, True, False, True])]
     record = join_clips(parts, [1, 0.5, 1.125, 2, 0.25], tmp_path / "joined.mp4", size_px=64)
     check_records([record])
-    assert record.qa[0].question == "When does <tom> appear in this video?"
+    assert record.qa[0].question == "When does <tom> appear in this video of 4.875 s?"
     assert record.qa[0].answer == "<tom> appears from 1 s to 2.625 s and from 4.625 s to 4.875 s."
     assert seen(record) == told(record, "tom")
     assert told(record, "ann") == [not there for there in told(record, "tom")]
@@ -81,7 +81,7 @@ def test_never(tmp_path: Path) -> None:
 
 def test_neighbours_are_one_appearance() -> None:
     assert appearances([True, True, False, True], [4, 4, 8, 2], 8) == [(0, 1), (2, 2.25)]
-    assert ask_when({"tom": [(0.0, 1 / 3)]})[0].answer == "<tom> appears from 0 s to 0.3333333333 s."
+    assert ask_when({"tom": [(0.0, 1 / 3)]}, 1)[0].answer == "<tom> appears from 0 s to 0.3333333333 s."
 
 
 def test_corpus(tmp_path: Path) -> None:
@@ -96,6 +96,7 @@ def test_corpus(tmp_path: Path) -> None:
     check_records(videos)
     assert all(seen(r) == told(r, "tom") for r in videos)
     assert len({r.qa[0].answer for r in videos}) > 3
+    assert {(r.end_s or 0) % 0.5 for r in videos} == {0}
     assert any((False, True) in pairwise(seen(r)) for r in videos)  # tom also comes after others
     assert [r.path.read_bytes() for r in made("two")] == [r.path.read_bytes() for r in videos]
     assert {r.id for r in made("three", seed=1)}.isdisjoint(r.id for r in videos)
