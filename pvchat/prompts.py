@@ -54,6 +54,25 @@ class Encoded:
     visual: list[bool]
 
 
+@dataclass(frozen=True)
+class SharedStart:
+    """Prompts that begin alike: the first ``length`` positions of prompt b are those of prompt ``like[b]``,
+    the first one of its kind."""
+
+    length: int
+    like: Sequence[int]
+
+    @property
+    def first(self) -> list[int]:
+        """The prompts whose start has to be read, one of each kind."""
+        return sorted(set(self.like))
+
+    @property
+    def kind(self) -> list[int]:
+        """Which of ``first`` each prompt begins as."""
+        return [self.first.index(row) for row in self.like]
+
+
 class PromptBuilder:
     """Builds the paper's prompt for any number of persons.
 
@@ -102,14 +121,20 @@ class PromptBuilder:
         return out
 
     def collate(
-        self, encoded: Sequence[Encoded], *, pad_id: int, side: Literal["left", "right"] = "right"
+        self,
+        encoded: Sequence[Encoded],
+        *,
+        pad_id: int,
+        side: Literal["left", "right"] = "right",
+        start: int = 0,
     ) -> Tokens:
-        """Pad to one length: right for training, left for generation."""
+        """Pad to one length: right for training, left for generation, there behind the first ``start``
+        positions, which prompts that begin alike keep in common."""
         length = max(len(e.input_ids) for e in encoded)
 
         def pad(values: Sequence[int], fill: int) -> list[int]:
             filler = [fill] * (length - len(values))
-            return [*filler, *values] if side == "left" else [*values, *filler]
+            return [*values[:start], *filler, *values[start:]] if side == "left" else [*values, *filler]
 
         return Tokens(
             input_ids=torch.tensor([pad(e.input_ids, pad_id) for e in encoded]),

@@ -93,6 +93,10 @@ def test_padding_sides() -> None:
     assert left.attention_mask[0].tolist() == [False, False] + [True] * (left.input_ids.shape[1] - 2)
     assert right.input_ids[0, -2:].tolist() == [7, 7]
     assert left.visual_mask.sum(1).tolist() == right.visual_mask.sum(1).tolist() == [3, 3]
+    common = prompts.collate(encoded, pad_id=7, side="left", start=2)
+    assert common.input_ids[0].tolist() == [*encoded[0].input_ids[:2], 7, 7, *encoded[0].input_ids[2:]]
+    assert common.input_ids[1].tolist() == encoded[1].input_ids
+    assert common.attention_mask[0, :5].tolist() == [True, True, False, False, True]
 
 
 def test_unanswered_turns_come_last() -> None:

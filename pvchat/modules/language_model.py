@@ -29,7 +29,7 @@ from pvchat.modules.published.checkpoint_folders import LANGUAGE_MODEL, open_che
 from pvchat.modules.published.key_table import mistral_config
 from pvchat.modules.token_rows import TokenRows, initial_rows
 from pvchat.modules.weightless import StandInTokenizer, weightless
-from pvchat.prompts import TEMPLATES, TemplateName
+from pvchat.prompts import TEMPLATES, SharedStart, TemplateName
 from pvchat.subjects import SubjectRegistry
 
 EMBEDDED = "embedded:"
@@ -143,21 +143,40 @@ class LanguageModel(nn.Module):
             return self.token_rows.logits(hidden, self._base_logits)
 
     @torch.no_grad()
+    def read(
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor,
+        shared: SharedStart | None = None,
+        *,
+        cache: DynamicCache | None = None,
+    ) -> Tensor:
+        """Hidden states (B, D) behind prompts (B, S, D), without gradient; what is ``shared`` is read once.
+        ``cache`` is filled."""
+        if shared is None or shared.length == 0 or len(shared.first) == len(shared.like):
+            return self._decoder(inputs_embeds, attention_mask, cache)[:, -1]
+        cache = DynamicCache(config=self.base.config) if cache is None else cache
+        first, length = shared.first, shared.length
+        self._decoder(inputs_embeds[first, :length], attention_mask[first, :length], cache)
+        cache.batch_select_indices(torch.tensor(shared.kind, device=attention_mask.device))
+        return self._decoder(inputs_embeds[:, length:], attention_mask, cache)[:, -1]
+
+    @torch.no_grad()
     def generate(
         self,
         inputs_embeds: Tensor,
         attention_mask: Tensor,
+        shared: SharedStart | None = None,
         *,
         max_new_tokens: int = 64,
         stop_ids: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """Greedy answers to left-padded prompts (B, S, D), without the stop id that ended them."""
+        """Greedy answers to prompts (B, S, D) without padding at the end, nor the stop id that ended them."""
         stop = self.eos_ids if stop_ids is None else stop_ids
-        steps = [t.tolist() for t in self._greedy(inputs_embeds, attention_mask, max_new_tokens, stop)]
-        answers: list[list[int]] = []
-        for row in range(inputs_embeds.shape[0]):
-            ids = [step[row] for step in steps]
-            answers.append(ids[: next((i for i, token in enumerate(ids) if token in stop), len(ids))])
+        answers: list[list[int]] = [[] for _ in range(inputs_embeds.shape[0])]
+        for step in self._greedy(inputs_embeds, attention_mask, max_new_tokens, stop, shared):
+            for row, token in step.items():
+                answers[row].append(token)
         return answers
 
     @torch.no_grad()
@@ -172,8 +191,7 @@ class LanguageModel(nn.Module):
         """The same answer to one prompt (1, S, D), token by token."""
         stop = self.eos_ids if stop_ids is None else stop_ids
         for step in self._greedy(inputs_embeds, attention_mask, max_new_tokens, stop):
-            if (token := int(step.item())) not in stop:
-                yield token
+            yield from step.values()
 
     def decode(self, ids: Sequence[int], registry: SubjectRegistry) -> str:
         """Text of generated ``ids``; name tokens read as mentions, soft tokens are silent."""
@@ -217,22 +235,30 @@ class LanguageModel(nn.Module):
         return out.last_hidden_state  # type: ignore[no-any-return]
 
     def _greedy(
-        self, embeds: Tensor, mask: Tensor, max_new_tokens: int, stop: Sequence[int]
-    ) -> Iterator[Tensor]:
-        """Next ids (B,), step by step, until every row has met a stop id."""
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        max_new_tokens: int,
+        stop: Sequence[int],
+        shared: SharedStart | None = None,
+    ) -> Iterator[dict[int, int]]:
+        """Next id of each row, step by step; a row that has met a stop id is done and costs nothing more."""
         if not bool(mask[:, -1].all()):
             raise ValueError("generation needs left-padded prompts: the last position of a row is masked.")
-        stops = torch.tensor(list(stop), device=mask.device)
         cache = DynamicCache(config=self.base.config)
-        done = torch.zeros_like(mask[:, 0])
+        rows = list(range(len(mask)))
         with _evaluating(self):
             for _ in range(max_new_tokens):
-                token = self.logits(self._decoder(embeds, mask, cache)[:, -1]).argmax(-1)  # (B,)
-                done = done | torch.isin(token, stops)
-                yield token
-                if bool(done.all()):
+                ids = self.logits(self.read(embeds, mask, shared, cache=cache)).argmax(-1)  # (rows,)
+                told = ids.tolist()
+                going = [i for i, token in enumerate(told) if token not in stop]
+                yield {rows[i]: told[i] for i in going}
+                if not going:
                     return
-                embeds = self.embed(token.unsqueeze(1))
+                if len(going) < len(rows):
+                    cache.batch_select_indices(torch.tensor(going, device=mask.device))
+                    mask, ids, rows = mask[going], ids[going], [rows[i] for i in going]
+                embeds, shared = self.embed(ids.unsqueeze(1)), None  # the rest is in the cache
                 mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
 
 

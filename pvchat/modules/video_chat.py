@@ -16,7 +16,7 @@ from pvchat.modules.language_model import LanguageModel
 from pvchat.modules.published.checkpoint_folders import Source, open_checkpoint
 from pvchat.modules.published.filling import fill
 from pvchat.modules.qformer import QFormer
-from pvchat.prompts import IGNORE, Encoded, PromptBuilder, TemplateName, Turn
+from pvchat.prompts import IGNORE, Encoded, PromptBuilder, SharedStart, TemplateName, Turn
 from pvchat.routing import Routing
 from pvchat.subjects import SubjectRegistry
 
@@ -162,15 +162,13 @@ class VideoChat(nn.Module):
     @torch.no_grad()
     def presence_scores(self, batch: Batch, *, control: Control = "main") -> Tensor:
         """Logit of "Yes" minus logit of "No" (B,) as first word of the answer."""
-        embeds, attention = self._questions(batch, control)
-        logits = self.language_model.logits(self.language_model.hidden(embeds, attention)[:, -1])
+        logits = self.language_model.logits(self.language_model.read(*self._questions(batch, control)))
         return logits[:, self.yes_id] - logits[:, self.no_id]
 
     @torch.no_grad()
     def answer(self, batch: Batch, *, control: Control = "main", max_new_tokens: int = 32) -> list[str]:
         """Greedy answers, deterministic and independent of what else is in the batch."""
-        embeds, attention = self._questions(batch, control)
-        ids = self.language_model.generate(embeds, attention, max_new_tokens=max_new_tokens)
+        ids = self.language_model.generate(*self._questions(batch, control), max_new_tokens=max_new_tokens)
         return [self.language_model.decode(row, self.registry) for row in ids]
 
     @torch.no_grad()
@@ -245,19 +243,36 @@ class VideoChat(nn.Module):
         present = torch.tensor([[bool(t) for t in row] for row in truth], device=visual.presence.device)
         return visual.presence, present, known & batch.person_mask
 
-    def _questions(self, batch: Batch, control: Control) -> tuple[Tensor, Tensor]:
+    def _questions(self, batch: Batch, control: Control) -> tuple[Tensor, Tensor, SharedStart]:
+        """Prompts as ``splice`` gives them, each clip seen once for all questions about the same persons, and
+        what these prompts share."""
         encoded = [self._encode_text([Turn(e.question)], control) for e in batch.examples]
-        visual = None if control == "text_only" else self.encode(batch, control=control)
-        return self.splice(self._collate(encoded, side="left"), visual)
+        last = min(len(e.input_ids) for e in encoded) - 1
+        start = next((i for i in range(last) if len({e.input_ids[i] for e in encoded}) > 1), last)
+        shared = SharedStart(start, _same_view(batch) if control != "text_only" else [0] * len(batch))
+        visual = None
+        if control != "text_only":
+            seen = self.encode(batch.select(shared.first), control=control)
+            visual = replace(seen, tokens=seen.tokens[shared.kind], mask=seen.mask[shared.kind])
+        return *self.splice(self._collate(encoded, side="left", start=start), visual), shared
 
     def _encode_text(self, turns: Sequence[Turn], control: Control) -> Encoded:
         return self.prompts.encode(
             turns, with_video=control != "text_only", with_subjects=control != "no_subject_tokens"
         )
 
-    def _collate(self, encoded: Sequence[Encoded], *, side: Literal["left", "right"]) -> Tokens:
-        tokens = self.prompts.collate(encoded, pad_id=self.language_model.pad_id, side=side)
+    def _collate(
+        self, encoded: Sequence[Encoded], *, side: Literal["left", "right"], start: int = 0
+    ) -> Tokens:
+        tokens = self.prompts.collate(encoded, pad_id=self.language_model.pad_id, side=side, start=start)
         return tokens_to(tokens, self.project_up.weight.device)
+
+
+def _same_view(batch: Batch) -> list[int]:
+    """For each question the first of ``batch`` about the same clip and the same persons."""
+    seen: dict[tuple[str, tuple[bool, ...]], int] = {}
+    asked = zip(batch.examples, batch.person_mask.tolist(), strict=True)
+    return [seen.setdefault((e.clip_id, tuple(mask)), n) for n, (e, mask) in enumerate(asked)]
 
 
 def _supervised(encoded: Sequence[Encoded], length: int) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Pr
 
 from pvchat.errors import UserError
 from pvchat.modules.language_model import LanguageModel, LoRA, RandomLanguageModel
+from pvchat.prompts import SharedStart
 from pvchat.subjects import SubjectRegistry
 
 NAMES = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -141,6 +142,49 @@ def test_stop_ids_end_an_answer_and_are_not_part_of_it(model: LanguageModel) -> 
     assert stopped[0] == free[0][:first]
     assert stopped[1] == free[1][: free[1].index(stop) if stop in free[1] else None]
     assert list(model.stream(embeds[:1], mask[:1], max_new_tokens=10, stop_ids=[stop])) == stopped[0]
+
+
+def reads(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Rows and positions of each pass through the decoder from now on."""
+    sizes: list[tuple[int, int]] = []
+    decode = model._decoder
+
+    def watched(embeds: Tensor, *others: object) -> Tensor:
+        sizes.append((embeds.shape[0], embeds.shape[1]))
+        return decode(embeds, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "_decoder", watched)
+    return sizes
+
+
+def test_answered_rows_cost_nothing_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained(folder)
+    ids, mask = left_pad([torch.randint(3, 259, (n,)) for n in (5, 8, 6)])
+    embeds = model.embed(ids)
+    free = model.generate(embeds, mask, max_new_tokens=10, stop_ids=[])
+    stop = next(t for t in free[1][1:] if t not in [*free[0], free[1][0], *free[2]])
+    sizes = reads(model, monkeypatch)
+    stopped = model.generate(embeds, mask, max_new_tokens=10, stop_ids=[stop])
+    end = free[1].index(stop)
+    assert stopped == [free[0], free[1][:end], free[2]]
+    assert [rows for rows, _ in sizes] == [3] * (end + 1) + [2] * (9 - end)
+
+
+def test_a_shared_start_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two kinds of start with a hole in one, four prompts, padding between start and question."""
+    model = trained(folder).eval()
+    starts = torch.randint(3, 264, (2, 6))
+    ids = torch.cat([starts[[0, 1, 0, 1]], torch.randint(3, 259, (4, 5))], 1)
+    mask = torch.ones_like(ids).bool()
+    mask[1::2, 2:4], mask[2, 6:8] = False, False
+    embeds = model.embed(ids)
+    shared = SharedStart(6, [0, 1, 0, 1])
+    assert (shared.first, shared.kind) == ([0, 1], [0, 1, 0, 1])
+    torch.testing.assert_close(model.read(embeds, mask, shared), model.read(embeds, mask))
+    apart = model.generate(embeds, mask, max_new_tokens=8, stop_ids=[])
+    sizes = reads(model, monkeypatch)
+    assert model.generate(embeds, mask, shared, max_new_tokens=8, stop_ids=[]) == apart
+    assert sizes == [(2, 6), (4, 5), *[(4, 1)] * 7]
 
 
 def test_right_padded_generation_is_refused(model: LanguageModel) -> None:

@@ -11,7 +11,7 @@ from tiny import DrawnFaces, changed, draw, make_batch, make_chat, state
 from pvchat.batch import Batch, Example
 from pvchat.errors import UserError
 from pvchat.modules.language_model import RandomLanguageModel
-from pvchat.modules.video_chat import VideoChat
+from pvchat.modules.video_chat import Control, VideoChat, Visual
 from pvchat.prompts import IGNORE, PromptBuilder, Turn
 from pvchat.subjects import SubjectRegistry
 
@@ -136,13 +136,43 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch() -> None:
         )
 
 
+def test_a_clip_is_seen_once_for_all_questions_about_the_same_persons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Answers and scores stay those of each question alone, also where another person is asked about."""
+    chat = make_chat(("tom", "ann"), seed=3).eval()
+    asked = ("Is <tom> here?", "Do you see <tom> in this video?", "Is <ann> here?", "Is <tom> in it?")
+    batch = make_batch(chat, *asked)
+    for views in (batch.views, batch.view_masks):
+        for tensor in views.values():
+            tensor[1:3] = tensor[0]  # three questions about one clip, the last about another
+    clips = ("a", "a", "a", "b")
+    batch = replace(
+        batch, examples=[replace(e, clip_id=c) for e, c in zip(batch.examples, clips, strict=True)]
+    )
+    alone = [chat.answer(batch.select([n]), max_new_tokens=12)[0] for n in range(4)]
+    scores = torch.cat([chat.presence_scores(batch.select([n])) for n in range(4)])
+    seen: list[list[str]] = []
+    encode = chat.encode
+
+    def watched(part: Batch, *, control: Control) -> Visual:
+        seen.append([e.question for e in part.examples])
+        return encode(part, control=control)
+
+    monkeypatch.setattr(chat, "encode", watched)
+    assert chat.answer(batch, max_new_tokens=12) == alone
+    torch.testing.assert_close(chat.presence_scores(batch), scores, atol=1e-5, rtol=0)
+    assert seen == [[asked[0], asked[2], asked[3]]] * 2
+    assert len(set(alone)) > 1
+
+
 def test_answers_are_not_drawn() -> None:
     """Released bug 11: the released code samples its answers, without a seed."""
     chat = make_chat().eval()
     batch = make_batch(chat, *QUESTIONS)
 
     def released() -> list[int]:
-        embeds, attention = chat._questions(batch, "main")
+        embeds, attention, _ = chat._questions(batch, "main")
         logits = chat.language_model.logits(chat.language_model.hidden(embeds, attention)[:, -1])
         return logits.softmax(-1).multinomial(1).flatten().tolist()
 
@@ -279,7 +309,7 @@ def test_text_only_sees_no_clip() -> None:
     assert not torch.equal(chat.presence_scores(one), chat.presence_scores(two))
     prompt = chat.prompts.encode([Turn("Is <tom> here?")], with_video=False)
     assert not any(prompt.visual)
-    embeds, attention = chat._questions(one, "text_only")  # nor an empty place for one
+    embeds, attention, _ = chat._questions(one, "text_only")  # nor an empty place for one
     assert attention.all()
     assert torch.equal(embeds, chat.language_model.embed(torch.tensor([prompt.input_ids])))
 

@@ -78,7 +78,7 @@ def test_the_prompt_has_a_segment_for_each_pass() -> None:
     assert text.count("<Video></Video>") == PASSES
     assert sum(slots) == PASSES * chat.qformer.num_queries
     batch = hd_batch(("Is <tom> here?", ""))
-    embeds, attention = chat._questions(batch, "main")
+    embeds, attention, _ = chat._questions(batch, "main")
     assert attention.all()
     visual = torch.tensor([slots])
     torch.testing.assert_close(embeds[visual], chat.encode(batch).tokens[0])
