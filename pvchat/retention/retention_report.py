@@ -30,7 +30,7 @@ LABELS = {
     "kl": "KL from before, nats a token",
     "names_a_subject": "names a subject",
 }
-JUDGED = ("named", "contains", "log_likelihood")
+ACCURACY = ("named", "contains")
 RANDOM_BRIDGE = (
     "Before training the bridge from the clip to the language model was random: what was said about clips "
     "then is no measure of what a model can."
@@ -83,8 +83,10 @@ class Retention:
     @property
     def sentences(self) -> list[str]:
         """What the numbers say; each interval by itself, without a correction for how many there are."""
-        fallen = [text for group in self.groups for text in _fallen(group)]
-        told = [f"Forgotten: {text}." for text in fallen] or ["Nothing is forgotten beyond chance."]
+        fallen = [text for group in self.groups for text in _fallen(group, ACCURACY)]
+        told = [f"Forgotten: {text}." for text in fallen] or ["No accuracy fell beyond chance."]
+        less = [text for group in self.groups for text in _fallen(group, ("log_likelihood",))]
+        told += [f"Less likely than before, which may be the wording alone: {text}." for text in less]
         for group in self.groups:
             told += _told(group)
         return told if self.is_pretrained else [*told, RANDOM_BRIDGE]
@@ -130,7 +132,7 @@ def _told(group: Group) -> Iterator[str]:
     """How far it moved, what limits that, and whether it talks of a subject who is not asked about."""
     name, numbers = group.title[0].upper() + group.title[1:], group.numbers
     yield f"{name}: {numbers['same'].after:.0%} answered as before, KL {numbers['kl'].after:.3f}."
-    accuracy = [numbers[key].before for key in ("named", "contains") if key in numbers]
+    accuracy = [numbers[key].before for key in ACCURACY if key in numbers]
     if not accuracy:
         yield f"{name}: the truth is not known, so that drift is all that is seen."
     elif not max(accuracy):
@@ -139,8 +141,9 @@ def _told(group: Group) -> Iterator[str]:
         yield f"WARNING: {share:.0%} of the answers to {group.title} name a subject."
 
 
-def _fallen(group: Group) -> Iterator[str]:
-    for name in JUDGED:
+def _fallen(group: Group, names: Sequence[str]) -> Iterator[str]:
+    """Those of ``names`` whose interval lies below zero."""
+    for name in names:
         change = group.numbers.get(name)
         if change and isinstance(change.difference, Interval) and change.difference.high < 0:
             d = change.difference
