@@ -201,6 +201,11 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--print-questions", action="store_true", help="write what a system is asked, and exit"
     )
+    parser.add_argument(
+        "--forgetting",
+        action="store_true",
+        help="ask a run general questions about other people's clips and in text, before and after training",
+    )
     parser.set_defaults(module="pvchat.evaluate_command")
 
 

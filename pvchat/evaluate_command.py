@@ -39,6 +39,9 @@ Rater = Callable[[Sequence[Prediction]], Rated]
 
 def main(options: argparse.Namespace) -> None:
     """Print the questions, or score answers and write evaluation.json, .md and .html. Raises UserError."""
+    if options.forgetting:
+        ask_before_and_after(options)
+        return
     if options.print_questions:
         for line in to_answer(_manifest(options.data)):
             print(json.dumps(line, ensure_ascii=False))
@@ -115,6 +118,19 @@ def ask(run: Path, manifest: Path, out: Path) -> Path:
         asked.write_text(yaml.safe_dump(config), encoding="utf-8")
         lightning_cli.run(["test", "-c", str(asked), "--init_from", str(run), "--run_dir", str(out)])
     return out
+
+
+def ask_before_and_after(options: argparse.Namespace) -> None:
+    """General questions to the model of a run as it is, and as it was before training. Raises UserError."""
+    from pvchat import retention_command  # torch and Lightning, for this alone
+
+    if not options.run or options.answers:
+        raise UserError(
+            "--forgetting asks a run before and after training: give --run RUN, and no --answers."
+        )
+    run = find_run(options.run)
+    out = Path(options.out) if options.out else _own_folder(run, options.data)
+    retention_command.main(run, options.data, out)
 
 
 def save(card: Scorecard, out: Path) -> None:

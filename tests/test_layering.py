@@ -41,6 +41,7 @@ TIERS = {
         "loading",
         "loggers",
         "reporting",
+        "retention",
         "runs",
         "scoring",
         "strategies",
@@ -61,6 +62,7 @@ TIERS = {
         "planning",
         "quickstart",
         "report_command",
+        "retention_command",
         "synthesize_command",
     },
 }

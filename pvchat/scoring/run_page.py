@@ -10,6 +10,8 @@ from pvchat.reporting.page import drawing, heading, paragraph, png, render_page,
 from pvchat.reporting.reliability import plot_reliability
 from pvchat.reporting.summary import MEANING
 from pvchat.reporting.table import Cell
+from pvchat.retention.retention_report import parts
+from pvchat.retention.retention_report import read as read_retention
 from pvchat.runs import HEAD_MAP, read_record
 from pvchat.scoring.control_check import check_controls
 from pvchat.scoring.mistakes import mistake_card, worst
@@ -55,6 +57,7 @@ def _parts(runs: Sequence[ScoredRun]) -> Iterator[str]:
     yield from _training(runs)
     yield from _heads(runs)
     yield from _reliability(runs)
+    yield from _forgetting(runs)
     yield from _mistakes(runs)
     yield from _runs(runs)
 
@@ -118,6 +121,16 @@ def _mistakes(runs: Sequence[ScoredRun]) -> Iterator[str]:
         yield f'<div class="grid">{"".join(cards)}</div>'
     else:
         yield paragraph("None: every question about presence is answered right.")
+
+
+def _forgetting(runs: Sequence[ScoredRun]) -> Iterator[str]:
+    """Of every run that was asked; see ``pvchat evaluate --forgetting``."""
+    measured = {_label(run): found for run in runs if (found := read_retention(run.path))}
+    if measured:
+        yield heading("What else does it still answer?")
+    for label, found in measured.items():
+        yield from ([paragraph(f"Of {label}.")] if len(runs) > 1 else [])
+        yield from parts(found)
 
 
 def _runs(runs: Sequence[ScoredRun]) -> Iterator[str]:
