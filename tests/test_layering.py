@@ -40,6 +40,7 @@ TIERS = {
         "judging",
         "loading",
         "loggers",
+        "provenance",
         "reporting",
         "runs",
         "scoring",
@@ -61,6 +62,8 @@ TIERS = {
         "planning",
         "quickstart",
         "report_command",
+        "rerun_checks",
+        "rerun_command",
         "synthesize_command",
     },
 }
