@@ -169,8 +169,8 @@ def _report(parser: argparse.ArgumentParser) -> None:
 def _rerun(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Trains and tests again what the record of a run says, in a folder of its own. On a CPU the metrics "
-        "come out the same to the last bit. Where they do not (exit code 1), it says by how much, and what is "
-        "no longer as it was: settings, code, packages, machine."
+        "come out the same to the last bit. Where they do not (exit code 1), it says by how much, and what "
+        "is no longer as it was: settings, code, packages, machine."
     )
     parser.add_argument("run", metavar="RUN", help="a tested run")
     parser.add_argument("--out", metavar="DIR", help="default: runs/NAME-rerun/ID, beside runs/NAME")

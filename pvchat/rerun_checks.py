@@ -14,7 +14,7 @@ from pvchat.datamodules.sources import Source
 from pvchat.datamodules.video import content_hash
 from pvchat.errors import UserError
 from pvchat.loading import find_weights
-from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, DATA, LAST, METRICS, read_config
+from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, DATA, LAST, METRICS, read_config, read_json
 from pvchat.usage import explain
 
 
@@ -53,7 +53,7 @@ def check_data(run: Path, record: Mapping[str, Any]) -> None:
         records, fingerprint = {r.id: r.path for r in source.records()}, source.fingerprint
     except (UserError, OSError) as error:
         raise UserError(f"the data of {run} cannot be read any more: {error}") from error
-    known = read_config(run / DATA)["clips"] if (run / DATA).is_file() else {}
+    known = read_json(run / DATA)["clips"] if (run / DATA).is_file() else {}
     gone = [n for n in known if n not in records or not records[n].is_file()]
     changed = [n for n in known if n not in gone and content_hash(records[n]) != known[n]["sha256"]]
     faults = {"are gone": gone, "have changed": changed}
@@ -67,8 +67,12 @@ def check_data(run: Path, record: Mapping[str, Any]) -> None:
 def check_weights(run: Path, record: Mapping[str, Any]) -> None:
     """Raise UserError unless embedded parts can be had, and what the run started from is as it was."""
     for name in record.get("assets", {}):
-        if name != "pretrained":
+        if name == "pretrained":
+            continue  # the config names its folder, which says itself what is missing
+        try:
             asset(name)
+        except UserError as error:
+            raise UserError(f"{run} needs the embedded part {name}, which cannot be had: {error}") from error
     if begun := record.get("init_from"):
         try:
             found = weights_digest(find_weights(begun["path"], begun["weights"]))

@@ -1,7 +1,6 @@
 """``pvchat rerun RUN``: train and test again what the record of a run says. Are the metrics the same?"""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from pvchat.runs import (
     find_run,
     new_run,
     open_run,
+    read_json,
     read_record,
     remove_if_empty,
     write_json,
@@ -78,7 +78,7 @@ def repeat(run: Path, record: Mapping[str, Any], out: Path) -> None:
 
 def report(run: Path, out: Path) -> None:
     """Print and keep what came out the same and what did not; exit with 1 unless all metrics did."""
-    first, again = (json.loads((folder / METRICS).read_text()) for folder in (run, out))
+    first, again = (read_json(folder / METRICS) for folder in (run, out))
     metrics, changed = differences(first, again), explanation(read_record(run), read_record(out))
     weights = _same_weights(run, out)
     found = {"repeats": str(run), "same": not metrics, "same_weights": weights}
@@ -128,7 +128,7 @@ def _threads(count: int | None) -> list[str]:
 def _same_weights(run: Path, out: Path) -> bool | None:
     """None where nothing was trained."""
     digests = [
-        json.loads(path.read_text())["sha256"]
+        read_json(path)["sha256"]
         for path in (folder / ADAPTER / ADAPTER_RECORD for folder in (run, out))
         if path.is_file()
     ]

@@ -73,7 +73,12 @@ def remove_if_empty(run: Path) -> None:
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says of a run. Raises UserError if it cannot be read."""
-    return _read(run / RECORD, json.loads)
+    return read_json(run / RECORD)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises UserError if it cannot be read."""
+    return _read(path, json.loads)
 
 
 def read_config(path: Path) -> dict[str, Any]:
