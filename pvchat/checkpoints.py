@@ -129,6 +129,12 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]
         raise UserError(f"cannot read {folder / WEIGHTS}: {error}. Save or copy it again.") from error
 
 
+def weights_digest(path: Path) -> str:
+    """sha256 of the weights in an adapter folder, or of a checkpoint."""
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def load_adapter(
     folder: str | Path,
     *,

@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(add("chat", help="talk about a clip with a personalised model"))
     _compare(add("compare", help="do two runs, or groups of runs, differ by more than chance?"))
     _report(add("report", help="one page about a run, or all runs of a folder"))
+    _rerun(add("rerun", help="repeat a run from its record: are the metrics the same?"))
     _evaluate(add("evaluate", help="score a run, or answers of any other system, with intervals"))
     _data(add("data", help="check a manifest, pack its corpus, compose another one"))
     _forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
@@ -166,6 +167,17 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUNS", help="a tested run, or a folder of them")
     parser.add_argument("--out", metavar="FILE", help="default: RUNS/report.html")
     parser.set_defaults(module="pvchat.report_command")
+
+
+def _rerun(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains and tests again what the record of a run says, in a folder of its own. On a CPU the metrics "
+        "come out the same to the last bit. Where they do not (exit code 1), it says by how much, and what "
+        "is no longer as it was: settings, code, packages, machine."
+    )
+    parser.add_argument("run", metavar="RUN", help="a tested run")
+    parser.add_argument("--out", metavar="DIR", help="default: runs/NAME-rerun/ID, beside runs/NAME")
+    parser.set_defaults(module="pvchat.rerun_command")
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ from pvchat.callbacks import (
     StageSchedule,
     check_groups,
 )
-from pvchat.checkpoints import read_checkpoint
+from pvchat.checkpoints import read_checkpoint, weights_digest
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loading import Weights, load_weights
@@ -63,6 +63,7 @@ class PVChatCLI(LightningCLI):
     ``threads``, ``compile``."""
 
     run_dir: Path | None = None
+    run_folder: RunFolder
     resumed_at: int | None = None  # step of the checkpoint that is continued
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -144,10 +145,8 @@ class PVChatCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         assert self.run_dir is not None
         config, made = self.config[self.subcommand], self.config_init[self.subcommand]
-        ours = [
-            RunFolder(self.run_dir, config=self._record, weights=config.weights),
-            StageSchedule(made.stages),
-        ]
+        self.run_folder = RunFolder(self.run_dir, config=self._record, weights=config.weights)
+        ours = [self.run_folder, StageSchedule(made.stages)]
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
@@ -169,6 +168,12 @@ class PVChatCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.init_from:
             found = load_weights(self.model, config.init_from, config.weights)
+            if self.run_dir and self.run_dir.resolve() != Path(config.init_from).resolve():
+                self.run_folder.started_from = {
+                    "path": str((found if found.is_dir() else found.parent.parent).absolute()),
+                    "weights": config.weights,
+                    "sha256": weights_digest(found),
+                }
             if _is_first_process():
                 print(f"Weights: {found}", file=sys.stderr)
         if config.compile and self.subcommand == "fit":

@@ -45,6 +45,31 @@ class PersonalModel:
 def load_weights(module: PersonalizedVideoChat, source: str | Path, weights: Weights = "last") -> Path:
     """Give ``module`` what was trained in the run ``source`` (or lies in an adapter folder); returns where
     that is. Raises UserError if there is none, or it belongs to another model or other subjects."""
+    path = find_weights(source, weights)
+    if weights == "best":
+        run = path.parent.parent
+        if (known := read_record(run).get("subjects")) != list(module.chat.registry.names):
+            raise UserError(
+                f"the run {run} knows the subjects {known}: got {list(module.chat.registry.names)}. Register "
+                "the same subjects in the same order."
+            )
+        checkpoint = read_checkpoint(path)
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        return path
+    state = load_adapter(
+        path,
+        base_fingerprint=module.base_fingerprint,
+        subjects=module.chat.registry.names,
+        expected=module.trainable_state(),
+    )
+    module.load_state_dict(state, strict=False)
+    return path
+
+
+def find_weights(source: str | Path, weights: Weights = "last") -> Path:
+    """The adapter folder, or the best checkpoint, of the run ``source``, which may also be an adapter folder.
+    Raises UserError if there is none."""
     path = Path(source)
     if weights == "best":
         run = find_run(path, holding=f"{CHECKPOINTS}/{BEST}")
@@ -54,25 +79,8 @@ def load_weights(module: PersonalizedVideoChat, source: str | Path, weights: Wei
                 f"--weights best needs {best}, which does not exist: train with "
                 "--checkpoint.monitor val/loss, or leave it out."
             )
-        if (known := read_record(run).get("subjects")) != list(module.chat.registry.names):
-            raise UserError(
-                f"the run {run} knows the subjects {known}: got {list(module.chat.registry.names)}. Register "
-                "the same subjects in the same order."
-            )
-        checkpoint = read_checkpoint(best)
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
         return best
-    if not (path / "adapter.json").is_file():
-        path = find_run(path) / ADAPTER
-    state = load_adapter(
-        path,
-        base_fingerprint=module.base_fingerprint,
-        subjects=module.chat.registry.names,
-        expected=module.trainable_state(),
-    )
-    module.load_state_dict(state, strict=False)
-    return path
+    return path if (path / "adapter.json").is_file() else find_run(path) / ADAPTER
 
 
 def load_run(path: str | Path) -> PersonalModel:

@@ -2,13 +2,9 @@
 
 import json
 import os
-import platform
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +14,10 @@ from pvchat.errors import UserError, writing
 
 CONFIG, RECORD, METRICS, PREDICTIONS = "config.yaml", "run.json", "metrics.json", "predictions.jsonl"
 ANSWERS = "predict.jsonl"  # of predict; predictions.jsonl is what the metrics were made of
+DATA, PATCH = "data.json", "changes.patch"  # files and their sha256; what was not committed
+TESTED = "test.yaml"  # config of a test that differs from that of the training
 HEAD_MAP = "head_activation"  # .json and .png
 ADAPTER, CHECKPOINTS, LAST, BEST = "adapter", "checkpoints", "last.ckpt", "best.ckpt"
-RECORDED_PACKAGES = ("torch", "lightning", "transformers", "peft", "numpy")
 
 
 def new_run(root: str | Path, name: str) -> Path:
@@ -76,7 +73,12 @@ def remove_if_empty(run: Path) -> None:
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says of a run. Raises UserError if it cannot be read."""
-    return _read(run / RECORD, json.loads)
+    return read_json(run / RECORD)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises UserError if it cannot be read."""
+    return _read(path, json.loads)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -111,17 +113,6 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def environment() -> dict[str, Any]:
-    """Python, platform, package versions and git state, for ``run.json``."""
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "packages": {name: version(name) for name in RECORDED_PACKAGES},
-        "pvchat": version("pvchat"),
-        "git": _git(),
-    }
-
-
 def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     reason = "it holds no keys and values"
     try:
@@ -140,16 +131,3 @@ def _age(run: Path) -> tuple[str, int]:
     """Orders the runs of a name; see ``new_run``."""
     day, time, attempt = (*run.name.split("-"), "0", "0")[:3]
     return f"{day}-{time}", int(attempt) if attempt.isdigit() else 0
-
-
-def _git() -> dict[str, Any] | None:
-    def ask(*command: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(
-            ["git", *command], capture_output=True, text=True, check=True, cwd=here, timeout=10
-        ).stdout.strip()
-
-    try:
-        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None  # an installed package has no repository

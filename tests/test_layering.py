@@ -40,6 +40,7 @@ TIERS = {
         "judging",
         "loading",
         "loggers",
+        "provenance",
         "reporting",
         "retention",
         "runs",
@@ -63,6 +64,8 @@ TIERS = {
         "quickstart",
         "report_command",
         "retention_command",
+        "rerun_checks",
+        "rerun_command",
         "synthesize_command",
     },
 }

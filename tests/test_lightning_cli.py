@@ -83,9 +83,10 @@ def predictions(run: Path, file: str = "predictions.jsonl") -> list[dict[str, An
 
 def test_a_run_leaves_everything_behind(trained: Path) -> None:
     files = {p.relative_to(trained).as_posix() for p in trained.rglob("*") if p.is_file()}
-    assert files == {
+    assert files - {"changes.patch"} == {  # of a checkout that is being worked on
         "config.yaml",
         "run.json",
+        "data.json",
         "metrics.csv",
         "metrics.json",
         "predictions.jsonl",
@@ -107,7 +108,10 @@ def test_a_run_leaves_everything_behind(trained: Path) -> None:
         "seed",
         "data",
         "base",
+        "assets",
+        "config",
         "environment",
+        "tested_in",
     }
     metrics = json.loads((trained / "metrics.json").read_text())
     controls = set(CONTROLS)

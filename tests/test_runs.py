@@ -11,7 +11,6 @@ import pytest
 from pvchat import runs
 from pvchat.errors import UserError
 from pvchat.runs import (
-    environment,
     experiment_file,
     find_run,
     new_run,
@@ -121,18 +120,6 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
     write_jsonl(tmp_path / "predictions.jsonl", [{"id": "ä"}, {"id": "b"}])
     assert (tmp_path / "predictions.jsonl").read_text(encoding="utf-8") == '{"id": "ä"}\n{"id": "b"}\n'
-
-
-def test_environment_says_what_ran() -> None:
-    found = environment()
-    assert set(found) == {"python", "platform", "packages", "pvchat", "git"}
-    assert set(found["packages"]) == {"torch", "lightning", "transformers", "peft", "numpy"}
-    assert found["git"] is None or len(found["git"]["commit"]) == 40
-
-
-def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert environment()["git"] is None
 
 
 def test_experiments_come_with_a_checkout() -> None:

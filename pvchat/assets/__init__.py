@@ -18,8 +18,9 @@ from filelock import FileLock
 from pvchat.assets.sources import ASSETS, Asset, download, extract, file_sha256
 from pvchat.errors import UserError, writing
 
-__all__ = ["ASSETS", "Asset", "AssetRow", "asset", "cache_dir", "list_assets", "prefetch", "verify"]
+__all__ = ["ASSETS", "Asset", "AssetRow", "asset", "cache_dir", "list_assets", "prefetch", "used", "verify"]
 
+_used: dict[str, str] = {}
 Status = Literal["ready", "missing", "damaged"]
 RECORD = "asset.json"
 
@@ -58,7 +59,13 @@ def asset(name: str) -> Path:
     folder = _folder(item)
     if not _is_ready(item, folder):
         _prepare(item, folder)
+    _used[name] = item.key
     return folder / item.entry
+
+
+def used() -> dict[str, str]:
+    """Assets that this process asked for, and what names their exact content."""
+    return dict(_used)
 
 
 def list_assets() -> list[AssetRow]:

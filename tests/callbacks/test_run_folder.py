@@ -1,5 +1,6 @@
 """What a run leaves behind: config, record, adapter, metrics and predictions."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 from tiny import fit, make_corpus, make_data, make_module, make_plan, make_trainer
 
-from pvchat.callbacks import RunFolder
+from pvchat.callbacks import RunFolder, run_folder
 from pvchat.checkpoints import read_adapter
 from pvchat.datamodules.manifest import read_manifest
 from pvchat.training import PersonalizedVideoChat
@@ -30,9 +31,10 @@ def record_of(folder: Path) -> dict[str, Any]:
 def test_contents(run: tuple[PersonalizedVideoChat, Path]) -> None:
     module, folder = run
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert files == {
+    assert files - {"changes.patch"} == {  # of a checkout that is being worked on
         "config.yaml",
         "run.json",
+        "data.json",
         "metrics.json",
         "predictions.jsonl",
         "adapter/adapter.json",
@@ -54,6 +56,20 @@ def test_record(run: tuple[PersonalizedVideoChat, Path]) -> None:
     assert record["threshold"] == module.threshold
     assert record["environment"]["packages"]["torch"] == torch.__version__.split("+")[0]
     assert record["started"] <= record["fitted"] <= record["tested"]
+    assert record["config"] == {"name": "x"}
+    assert (record["environment"]["device"], record["environment"]["processes"]) == ("cpu", 1)
+    assert record["tested_in"] == {}
+
+
+def test_data(run: tuple[PersonalizedVideoChat, Path], tiny_corpus: Path) -> None:
+    """Every clip with the digest of its bytes."""
+    _, folder = run
+    kept = json.loads((folder / "data.json").read_text())
+    assert kept["fingerprint"] == record_of(folder)["data"]
+    assert kept["clips"] == {
+        r.id: {"path": str(r.path), "sha256": hashlib.sha256(r.path.read_bytes()).hexdigest()}
+        for r in read_manifest(tiny_corpus)
+    }
 
 
 def test_predictions(run: tuple[PersonalizedVideoChat, Path]) -> None:
@@ -129,6 +145,53 @@ def test_a_later_test_adds_to_the_record_and_keeps_the_config(
     after = record_of(folder)
     assert after["started"] == before["started"]
     assert after["fitted"] == before["fitted"]
+
+
+def test_a_test_with_other_settings_or_threads_is_on_record(
+    run: tuple[PersonalizedVideoChat, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its metrics are not those of the config and the environment of the training."""
+    module, folder = run
+
+    def test_with(config: str) -> None:
+        trainer = make_trainer(module.data, RunFolder(folder, config=config))
+        trainer.test(module, datamodule=module.data, verbose=False)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    test_with("name: y\n")
+    assert record_of(folder)["tested_in"] == {"threads": [1, 7]}
+    assert (folder / "test.yaml").read_text() == "name: y\n"
+    assert record_of(folder)["config"] == {"name": "x"}
+    test_with("name: x\nverbose: true\n")  # a test has an option more
+    assert not (folder / "test.yaml").exists()
+
+
+def test_a_change_that_is_not_committed_is_kept(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "uncommitted", lambda: "diff --git a/x b/x\n")
+    for largest, kept in ((1_000_000, True), (3, False)):
+        monkeypatch.setattr(run_folder, "LARGEST_PATCH", largest)
+        module = make_module(controls=("main",))
+        data = make_data(tiny_corpus, module, stages=make_plan(1, 0))
+        fit(module, data, RunFolder(tmp_path, config="name: x\n"), max_steps=1)
+        assert (tmp_path / "changes.patch").is_file() == kept
+
+
+def test_a_resumed_training_says_what_it_did_otherwise(tiny_corpus: Path, tmp_path: Path) -> None:
+    module = make_module(controls=("main",))
+    data = make_data(tiny_corpus, module, stages=make_plan(1, 1))
+    folder = RunFolder(tmp_path, config="rate: 1\n")
+    folder.started_from = {"path": "somewhere", "weights": "last", "sha256": "0"}
+    trainer = fit(module, data, folder, max_steps=2)
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    module = make_module(controls=("main",))
+    trainer = make_trainer(data, RunFolder(tmp_path, config="rate: 2\n"))
+    trainer.fit(module, datamodule=data, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    record = record_of(tmp_path)
+    assert record["resumed"] == [{"step": 2, "differs": {"config.rate": [1, 2]}}]
+    assert record["config"] == {"rate": 2}
+    assert record["init_from"]["path"] == "somewhere"  # it still began there
 
 
 def test_training_on_drops_the_test_of_what_it_was(
