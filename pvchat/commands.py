@@ -267,11 +267,7 @@ def _compose(parser: argparse.ArgumentParser) -> None:
         "--held-out", type=_whole(1), default=16, metavar="N", help="validation and test videos of a kind"
     )
     parser.add_argument(
-        "--parts",
-        type=_whole(0),
-        default=4,
-        metavar="N",
-        help="clips one after another (0: none)",
+        "--parts", type=_whole(0), default=4, metavar="N", help="clips one after another (0: none)"
     )
     parser.add_argument(
         "--seconds", type=float, nargs=2, default=(1.0, 3.0), metavar=("FROM", "TO"), help="of a clip"

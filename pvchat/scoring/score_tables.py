@@ -136,7 +136,7 @@ def beyond(card: Scorecard) -> Iterable[Table]:
     shown = {f"main, {n} on screen": some for n, some in card.parts.get("on screen", {}).items()}
     rows: list[list[Cell]] = [
         [name, *(_cell(some, key) for key in BEYOND)]
-        for name, some in {**card.numbers, **shown}.items()
+        for name, some in [*card.numbers.items(), *shown.items()]
         if "when_iou" in some or "who_named" in some
     ]
     note = (
