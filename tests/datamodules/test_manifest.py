@@ -59,7 +59,7 @@ def without(line: dict[str, Any], key: str) -> dict[str, Any]:
         ({"schema_version": 2}, "schema_version must be 1, the only version this pvchat reads: got 2."),
         ({"schema_version": True}, "schema_version must be 1"),
         ({"qa": {}}, "qa must be a list of objects: got {}."),
-        ({"qa__type": "who"}, "line 2, question 1: type must be one of ['existence', 'appearance'"),
+        ({"qa__type": "whose"}, "line 2, question 1: type must be one of ['existence', 'appearance'"),
         ({"qa__question": " "}, "question must be a non-empty string"),
         ({"qa__subjects": "tom"}, "subjects must be a list of names"),
         ({"qa__subjects": ["ann"]}, "question 1: unknown subject 'ann'; presence labels ['tom']."),
