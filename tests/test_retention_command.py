@@ -14,8 +14,8 @@ from pvchat.retention.before_and_after import ask_in_text
 from pvchat.retention.general_questions import GENERAL_KNOWLEDGE
 from pvchat.retention.retention_report import TEXT, Group, read
 from pvchat.retention_command import measure
-from pvchat.scoring.scored_runs import scored_runs
 from pvchat.scoring.run_page import render_runs
+from pvchat.scoring.scored_runs import scored_runs
 
 RATES = ("token_rows", "qformer", "router", "lora", "encoder_late")
 
