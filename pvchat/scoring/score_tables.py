@@ -133,10 +133,11 @@ def controls(card: Scorecard) -> Table:
 
 def beyond(card: Scorecard) -> Iterable[Table]:
     """When, and who does what, of the model and its controls that wrote answers, and by who is on screen."""
-    shown = {f"main, {n} on screen": some for n, some in card.parts.get("on screen", {}).items()}
+    groups: dict[str, Estimates] = {str(name): some for name, some in card.numbers.items()}
+    groups |= {f"main, {n} on screen": some for n, some in card.parts.get("on screen", {}).items()}
     rows: list[list[Cell]] = [
         [name, *(_cell(some, key) for key in BEYOND)]
-        for name, some in [*card.numbers.items(), *shown.items()]
+        for name, some in groups.items()
         if "when_iou" in some or "who_named" in some
     ]
     note = (
