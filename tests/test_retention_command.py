@@ -10,10 +10,8 @@ from tiny import CONFIG, ROOT, make_corpus
 
 from pvchat import cli, lightning_cli
 from pvchat.checkpoints import read_adapter, save_adapter
-from pvchat.retention.before_and_after import ask_in_text
 from pvchat.retention.general_questions import GENERAL_KNOWLEDGE
-from pvchat.retention.retention_report import TEXT, Group, read
-from pvchat.retention_command import measure
+from pvchat.retention.retention_report import read
 from pvchat.scoring.run_page import render_runs
 from pvchat.scoring.scored_runs import scored_runs
 
@@ -110,28 +108,3 @@ def test_bad_input_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert cli.main(["evaluate", "--forgetting"]) == 2
     assert "give --run RUN, and no --answers" in capsys.readouterr().err
     assert ask(run, "--answers", "x") == 2
-
-
-@pytest.mark.slow
-def test_a_real_language_model_forgets_what_it_knew(run: Path, tmp_path: Path) -> None:
-    """SmolLM2 knows capitals; with its adapters changed by hand it no longer does, undone it does again."""
-    given = [f"--data.source.path={tmp_path / 'c' / 'manifest.jsonl'}", f"--run_dir={tmp_path / 'real'}"]
-    make_corpus(tmp_path / "c")
-    words = [
-        "--model.chat.init_args.language_model.class_path=pvchat.modules.language_model.LanguageModel",
-        "--model.chat.init_args.language_model.init_args.source=embedded:smollm2-135m-instruct",
-        "--model.controls=[main,base_model]",
-        "--trainer.max_steps=0",
-        "--model.max_new_tokens=12",
-    ]
-    built = lightning_cli.run(["fit", *CONFIG, *given, *words])
-    module, questions = built.model.eval(), GENERAL_KNOWLEDGE[:8]
-    still = ask_in_text(module.chat, questions, module.untrained, max_new_tokens=12)
-    assert Group.of(TEXT, still).numbers["contains"].before >= 0.5
-    assert all(pair.kl == 0 and pair.before == pair.after for pair in still)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.chat.language_model.lora_parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    retention, _ = measure(built, name="real")
-    assert any(s.startswith(f"Forgotten: {TEXT}") for s in retention.sentences)

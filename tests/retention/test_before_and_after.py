@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from tiny import make_batch, make_chat
 
 from pvchat.batch import Batch
+from pvchat.modules.language_model import LanguageModel, LoRA
 from pvchat.modules.video_chat import VideoChat
 from pvchat.retention.before_and_after import Before, ask_about_clips, ask_in_text
 from pvchat.retention.general_questions import GENERAL_KNOWLEDGE, Known
+from pvchat.retention.retention_report import TEXT, Group, Retention
 
 ASKED = (("What is shown?", "A red shirt."), ("Where is it?", "It is outside."), "How many are there?")
 
@@ -110,3 +112,18 @@ def test_a_subject_in_an_answer_is_seen(
     pairs = ask_about_clips(chat, unknown, nullcontext, max_new_tokens=6)
     assert [p.named for p in pairs] == [(True, False), (False, True), (False, False)]
     assert pairs[1].before == "<zoe> sleeps."
+
+
+@pytest.mark.slow
+def test_a_real_language_model_forgets_what_it_knew() -> None:
+    """SmolLM2 knows capitals; with its adapters changed by hand it no longer does."""
+    chat = make_chat(language_model=LanguageModel(lora=LoRA())).eval()
+    questions = GENERAL_KNOWLEDGE[:8]
+    still = ask_in_text(chat, questions, nullcontext, max_new_tokens=12)
+    assert Group.of(TEXT, still).numbers["contains"].before >= 0.5
+    assert (
+        Retention("still", False, (Group.of(TEXT, still),)).sentences[0] == "No accuracy fell beyond chance."
+    )
+    moved = ask_in_text(chat, questions, shake_lora(chat, 0.1), max_new_tokens=12)
+    assert [p.before for p in moved] == [p.before for p in still]
+    assert Retention("moved", False, (Group.of(TEXT, moved),)).sentences[0].startswith(f"Forgotten: {TEXT}")
