@@ -65,7 +65,7 @@ def asset(name: str) -> Path:
 
 def used() -> dict[str, str]:
     """Assets that this process asked for, and what names their exact content."""
-    return dict(_used)
+    return {name: key for name, key in _used.items() if name in ASSETS}
 
 
 def list_assets() -> list[AssetRow]:

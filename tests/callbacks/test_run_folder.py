@@ -85,6 +85,7 @@ def test_predictions(run: tuple[PersonalizedVideoChat, Path]) -> None:
         assert set(row) == {
             "id",
             "look_alike",
+            "clip_seconds",
             "clip_id",
             "control",
             "type",
