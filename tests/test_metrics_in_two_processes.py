@@ -54,7 +54,7 @@ def scored(folder: Path, rank: int, size: int) -> dict[str, dict[str, Tensor]]:
         (PresenceAccuracy(), (PREDS, THERE, [["tom"]] * len(PREDS))),
         (PresenceCalibration(threshold=0.5), (SCORES, THERE)),
         (PresenceRanking(threshold=0.5), (SCORES, THERE)),
-        (IntervalIoU(), (SAID, SHOWN)),
+        (IntervalIoU(), (SAID, SHOWN, [8.0] * len(SAID))),
         (RubricScore(rubric="es_1to5", judge="m"), (RATED,)),
     ]
     found = {}
