@@ -12,12 +12,14 @@ subject is the unit; seeds are averaged inside it. A grid that was stopped goes 
 """
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.grid import Cell, is_finished, metrics_of, run_grid
+from benchmarks.grid import Cell, finished, run_grid
 from benchmarks.identity import EXPERIMENTS, METRICS, ROOT, corpora
+from benchmarks.kept import Kept
 from benchmarks.people import SUBJECTS
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
@@ -75,24 +77,27 @@ def main() -> None:
     subjects = options.subjects or (TUNED_ON if tune else SUBJECTS)
     setting = "talking" if tune else "identity"
     manifests = corpora(subjects, 1 if tune else options.seeds, options.out / "corpora", setting)
-    cells = _cells(options.setting, options.methods or list(METHODS), manifests)
+    methods = {name: METHODS[name] for name in options.methods or METHODS}
+    cells = cells_of(options.setting, methods, manifests)
     root = options.out / "runs"
+    kept = Kept("baselines")
     if options.report:
-        results = [(c, metrics_of(c, root)) for c in cells if is_finished(c, root)]
+        results = finished(cells, root, kept)
     else:
-        results = run_grid(cells, root, workers=options.workers)
+        results = run_grid(cells, root, workers=options.workers, kept=kept)
     runs: dict[str, list[tuple[Cell, dict[str, float]]]] = {}
     for cell, numbers in results:
         runs.setdefault(cell.labels["variant"], []).append((cell, numbers))
     print(_report(runs, paired=not tune) if runs else "no run is finished.")
 
 
-def _cells(setting: str, names: Sequence[str], manifests: Mapping[tuple[str, int], Path]) -> list[Cell]:
+def cells_of(
+    setting: str, methods: Mapping[str, Method], manifests: Mapping[tuple[str, int], Path]
+) -> list[Cell]:
     """All methods and subjects of a seed first: a grid that is stopped early still has every subject."""
     cells = []
     for (subject, seed), manifest in sorted(manifests.items(), key=lambda item: item[0][1]):
-        for name in names:
-            method = METHODS[name]
+        for name, method in methods.items():
             rates = [method.rate]
             if setting == "tune":
                 rates = [] if method.rate is None else list(RATES)
@@ -123,8 +128,8 @@ def _report(runs: Runs, *, paired: bool) -> str:
     rows: list[list[TableCell]] = []
     for name, found in runs.items():
         cost = sum(n["seconds/fit"] + n["seconds/test"] for _, n in found) / len(found)
-        means = [_interval(_means(found, key)) for key in METRICS.values()]
-        controls = [_interval(_means(found, f"test/{c}/presence_auc")) for c in CONTROLS]
+        means = [interval_of(means_of(found, key)) for key in METRICS.values()]
+        controls = [interval_of(means_of(found, f"test/{c}/presence_auc")) for c in CONTROLS]
         rows.append([name, *means, *controls, f"{cost:.0f}"])
     header = ["", *METRICS, *(f"{c}, AUC" for c in CONTROLS), "s a run"]
     parts = [render_table(header, rows, style="markdown")]
@@ -145,7 +150,7 @@ def _differences(runs: Runs) -> str:
         if len({subject for subject, _ in shared}) < MIN_FOR_INTERVAL:
             continue
         both = [[r for r in runs[n] if _drawn(r[0]) in shared] for n in (OWN, name)]
-        tests[name] = compare(*(_means(found, METRICS["AUC"]) for found in both))
+        tests[name] = compare(*(means_of(found, METRICS["AUC"]) for found in both))
     if not tests:
         return "One person: no interval over people, no test."
     corrected = holm({n: t.p_value for n, t in tests.items() if t.p_value is not None})
@@ -157,12 +162,12 @@ def _drawn(cell: Cell) -> tuple[str, str]:
     return cell.labels["subject"], cell.labels["seed"]
 
 
-def _means(found: Sequence[tuple[Cell, dict[str, float]]], key: str) -> dict[str, float]:
-    known = [(c.labels["subject"], n[key]) for c, n in found if key in n]
+def means_of(found: Sequence[tuple[Cell, dict[str, float]]], key: str) -> dict[str, float]:
+    known = [(c.labels["subject"], n[key]) for c, n in found if math.isfinite(n.get(key, math.nan))]
     return subject_means([v for _, v in known], [s for s, _ in known])
 
 
-def _interval(values: Mapping[str, float]) -> TableCell:
+def interval_of(values: Mapping[str, float]) -> TableCell:
     if len(values) < MIN_FOR_INTERVAL:
         return next(iter(values.values()), None)
     return bootstrap_interval(list(values.values()))

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from benchmarks.kept import Kept
 from pvchat.datamodules.manifest import read_manifest
-from pvchat.runs import CHECKPOINTS, METRICS, PREDICTIONS, write_json, write_jsonl
+from pvchat.runs import CHECKPOINTS, HEAD_MAP, METRICS, PREDICTIONS, write_json, write_jsonl
 
 LABELS = "labels.json"
 
@@ -40,9 +41,12 @@ class Cell:
         return hashlib.sha256(json.dumps([parts, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def run_grid(cells: Sequence[Cell], root: Path, *, workers: int = 1) -> list[tuple[Cell, dict[str, float]]]:
-    """Metrics of every cell; trained in ``root/<key>`` where they are not there yet. Shows time left."""
-    missing = [c for c in cells if not is_finished(c, root)]
+def run_grid(
+    cells: Sequence[Cell], root: Path, *, workers: int = 1, kept: Kept | None = None
+) -> list[tuple[Cell, dict[str, float]]]:
+    """Metrics of every cell; trained in ``root/<key>`` where they are neither there nor ``kept``. Shows time
+    left."""
+    missing = [c for c in cells if known(c, root, kept) is None]
     print(f"{len(cells)} runs, {len(cells) - len(missing)} of them kept from before.", flush=True)
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
@@ -50,11 +54,31 @@ def run_grid(cells: Sequence[Cell], root: Path, *, workers: int = 1) -> list[tup
         futures = {pool.submit(train, cell, root): cell for cell in missing}
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
+            known(futures[future], root, kept)
             left = (time.monotonic() - begun) / done * (len(missing) - done)
             print(
                 f"{done}/{len(missing)} {dict(futures[future].labels)}, {left / 60:.0f} min left", flush=True
             )
-    return [(cell, metrics_of(cell, root)) for cell in cells]
+    return finished(cells, root, kept)
+
+
+def finished(
+    cells: Sequence[Cell], root: Path, kept: Kept | None = None
+) -> list[tuple[Cell, dict[str, float]]]:
+    """Those of the cells that ran, with their metrics."""
+    found = [(cell, known(cell, root, kept)) for cell in cells]
+    return [(cell, metrics) for cell, metrics in found if metrics is not None]
+
+
+def known(cell: Cell, root: Path, kept: Kept | None = None) -> dict[str, float] | None:
+    """Metrics of a cell that ran, None for others. What is found in ``root`` is kept."""
+    before = kept.get(cell.key) if kept else None
+    if before is not None or not is_finished(cell, root):
+        return before
+    metrics = metrics_of(cell, root)
+    if kept:
+        kept.add(cell.key, cell.labels, metrics)
+    return metrics
 
 
 def is_finished(cell: Cell, root: Path) -> bool:
@@ -98,6 +122,8 @@ def train(cell: Cell, root: Path) -> None:
         "seconds/test": time.perf_counter() - fitted,
         "test/threshold": cli.model.threshold,
     }
+    if (heads := folder / f"{HEAD_MAP}.json").is_file():
+        extra["test/main/held_out_head_auc"] = json.loads(heads.read_text()).get("held_out_auc", float("nan"))
     write_jsonl(folder / PREDICTIONS, (p.as_json() for p in cli.model.predictions))
     write_json(folder / METRICS, cli.model.metrics | extra)
     write_json(folder / LABELS, dict(cell.labels))  # last: it says that all is there

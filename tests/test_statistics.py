@@ -8,7 +8,15 @@ import pytest
 import scipy.stats
 
 from pvchat.errors import UserError
-from pvchat.statistics import Comparison, bootstrap_interval, compare, holm, sign_flip_test, subject_means
+from pvchat.statistics import (
+    Comparison,
+    bootstrap_interval,
+    compare,
+    holm,
+    sign_flip_test,
+    subject_means,
+    subjects_needed,
+)
 
 
 def values(n: int, seed: int = 0, shift: float = 0.0) -> npt.NDArray[np.float64]:
@@ -135,6 +143,20 @@ def test_compare_gives_intervals_only_for_few_subjects() -> None:
 def test_compare_refuses_other_subjects() -> None:
     with pytest.raises(UserError, match=r"same subjects: only one has \['b', 'c'\]"):
         compare({"a": 1.0, "b": 1.0}, {"a": 1.0, "c": 1.0})
+
+
+def test_as_many_subjects_find_the_difference_in_four_of_five_studies() -> None:
+    rng = np.random.default_rng(0)
+    seen = rng.normal(0.5, 1.0, 400)
+    seen = (seen - seen.mean()) / seen.std(ddof=1) + 0.5  # a difference of half a deviation
+    named = {str(n): float(value) for n, value in enumerate(seen)}
+    needed = subjects_needed(named, dict.fromkeys(named, 0.0))
+    assert needed == 32
+    studies = rng.normal(0.5, 1.0, (4000, needed))
+    z = studies.mean(axis=1) / (1 / np.sqrt(needed))
+    assert np.mean(np.abs(z) > scipy.stats.norm.ppf(0.975)) == pytest.approx(0.8, abs=0.02)
+    assert subjects_needed(named, named) is None
+    assert subjects_needed({n: v * 0.01 + 5 for n, v in named.items()}, dict.fromkeys(named, 0.0)) == 8
 
 
 def test_holm_by_hand() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.baselines import EXPERIMENTS, GROUPS, METHODS, RATES, _cells, _rates, _report
+from benchmarks.baselines import EXPERIMENTS, GROUPS, METHODS, RATES, _rates, _report, cells_of
 from benchmarks.grid import Cell
 from benchmarks.identity import METRICS
 from benchmarks.people import SUBJECTS
@@ -21,7 +21,7 @@ def _run(method: str, who: str, auc: float) -> tuple[Cell, dict[str, float]]:
 
 def test_only_what_compares_faces_sees_them_in_the_harder_setting() -> None:
     for setting, harder in (("easy", set()), ("hard", set(METHODS) - {"face retrieval", "concept head"})):
-        cells = _cells(setting, list(METHODS), MANIFESTS)
+        cells = cells_of(setting, METHODS, MANIFESTS)
         without = {c.labels["variant"] for c in cells if EXPERIMENTS / "bench/appearance.yaml" in c.configs}
         assert without == harder
         assert len(cells) == len(METHODS) * len(MANIFESTS)
@@ -30,7 +30,7 @@ def test_only_what_compares_faces_sees_them_in_the_harder_setting() -> None:
 
 
 def test_each_method_that_trains_has_as_many_rates_to_choose_from() -> None:
-    cells = _cells("tune", list(METHODS), {("d0", 0): Path()})
+    cells = cells_of("tune", METHODS, {("d0", 0): Path()})
     tried = [c.labels["variant"].split(" x ")[0] for c in cells]
     assert {name: tried.count(name) for name in tried} == {
         name: len(RATES) for name, method in METHODS.items() if method.rate is not None

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.grid import Cell, is_finished
+from benchmarks.grid import Cell, finished, is_finished, run_grid
+from benchmarks.kept import Kept
 from pvchat.datamodules.manifest import QA, Record, write_manifest
 
 
@@ -60,3 +61,18 @@ def test_a_run_that_was_killed_before_its_test_is_not_finished(tmp_path: Path) -
     assert not is_finished(cell, tmp_path)
     (run / "labels.json").write_text("{}")
     assert is_finished(cell, tmp_path)
+
+
+def test_a_kept_run_is_not_trained_again(tmp_path: Path) -> None:
+    clip = tmp_path / "one.png"
+    clip.write_bytes(b"one")
+    cell = _cell(tmp_path, clip)
+    run = tmp_path / "runs" / cell.key
+    run.mkdir(parents=True)
+    (run / "labels.json").write_text("{}")
+    (run / "metrics.json").write_text('{"seconds/fit": 3.0}')
+    here = Kept("here", folder=tmp_path / "results")
+    assert finished([cell], tmp_path / "runs", here) == [(cell, {"seconds/fit": 3.0})]
+    elsewhere = Kept("here", folder=tmp_path / "results")
+    assert run_grid([cell], tmp_path / "of another machine", kept=elsewhere) == [(cell, {"seconds/fit": 3.0})]
+    assert finished([cell], tmp_path / "of another machine") == []

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from tiny import fit, make_corpus, make_data, make_module, make_plan, make_trainer
 
 from pvchat.callbacks import HeadActivationMap
 from pvchat.losses import AnswerCrossEntropy, Objective
+from pvchat.metrics.functional.reaction import held_out_auc
 from pvchat.training import PersonalizedVideoChat
 
 
@@ -45,6 +47,28 @@ def test_means_with_and_without_the_person(tiny_corpus: Path, tmp_path: Path) ->
             torch.testing.assert_close(torch.tensor(values), expected[name], atol=1e-5, rtol=1e-5)
     assert maps["present"] != maps["absent"]
     assert (tmp_path / "head_activation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_clips_are_counted_once_however_often_they_are_asked_about(tiny_corpus: Path, tmp_path: Path) -> None:
+    module = make_module(controls=("main",), generate=())
+    numbers = json.loads(after_test(tiny_corpus, tmp_path, module).read_text())
+    clips: dict[tuple[str, str], list[dict[str, torch.Tensor]]] = {}
+    with torch.no_grad():
+        for batch in module.data.test_dataloader("main"):
+            routings = module.chat.encode(batch).routings
+            for n, example in enumerate(batch.examples):
+                if example.polarity is not None:
+                    rows = {name: r.head_weights[n][r.mask[n]].mean(0) for name, r in routings.items()}
+                    clips.setdefault((example.clip_id, example.polarity), []).append(rows)
+    truth = [polarity == "yes" for _, polarity in clips]
+    together = []
+    for name, auc in numbers["auc"].items():
+        means = torch.stack([torch.stack([row[name] for row in rows]).mean(0) for rows in clips.values()])
+        together.append(means[:, 2:])  # two shared heads: tiny.REMOH
+        expected = [roc_auc_score(truth, together[-1][:, h]) for h in range(together[-1].shape[1])]
+        assert auc == pytest.approx(expected)
+    joined = torch.cat(together, dim=1)
+    assert numbers["held_out_auc"] == pytest.approx(held_out_auc(joined, torch.tensor(truth)))
 
 
 def test_the_picture_parts_shared_from_routed_heads(

@@ -1,0 +1,161 @@
+"""The paper's ablations in small: real people, the harder setting, one table at a time.
+
+    PVCHAT_MEDIA=... python -m benchmarks.ablations --table attention
+
+    attention   table 2: dense, MoH, ReMoH
+    losses      table 3: SPR and HAE on and off
+    tokens      table S1: how many soft tokens
+
+Nine people, photos from other occasions, no identity view (``benchmarks.baselines --setting hard``). A cell
+that another table has trained is not trained again, and finished runs are part of the project
+(``benchmarks.kept``). The subject is the unit, seeds are averaged inside it, each variant is tested against
+that of the paper's choice, Holm over the table. ``--report`` trains nothing.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.baselines import METHODS, Method, cells_of, interval_of, means_of
+from benchmarks.grid import Cell, finished, run_grid
+from benchmarks.identity import METRICS, ROOT, corpora
+from benchmarks.kept import Kept
+from benchmarks.people import SUBJECTS
+from pvchat.reporting.table import Cell as TableCell
+from pvchat.reporting.table import render_table
+from pvchat.statistics import Comparison, compare, holm, subjects_needed
+
+LEVEL = 0.05
+REMOH = METHODS["remoh"]
+OBJECTIVE = "--model.objective.init_args"
+COLUMNS = {
+    "AUC": METRICS["AUC"],
+    "answers": METRICS["answers"],
+    "active rate": "train/active_rate",
+    "loss": "train/loss",
+    "AUC of a head": "test/main/held_out_head_auc",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """``variants`` by name, ``paper`` their accuracy there, ``chosen`` the paper's choice."""
+
+    chosen: str
+    variants: Mapping[str, Method]
+    paper: Mapping[str, float] = field(default_factory=dict)
+
+
+def _without(*losses: str) -> Method:
+    return Method(REMOH.configs, tuple(f"{OBJECTIVE}.{name}=null" for name in losses), rate=REMOH.rate)
+
+
+def _tokens(count: int) -> Method:
+    """The bench has 4, so that this cell is that of the other tables."""
+    change = () if count == 4 else (f"--model.chat.init_args.num_soft_tokens={count}",)
+    return Method(REMOH.configs, change, rate=REMOH.rate)
+
+
+TABLES = {
+    "attention": Table(
+        "remoh",
+        {name: METHODS[name] for name in ("dense", "moh", "remoh")},
+        {"dense": 0.733, "moh": 0.813, "remoh": 0.901},
+    ),
+    "losses": Table(
+        "SPR + HAE",
+        {
+            "SPR + HAE": REMOH,
+            "without HAE": _without("head_activation"),
+            "without SPR": _without("smooth_proximity"),
+            "without both": _without("head_activation", "smooth_proximity"),
+        },
+        {"SPR + HAE": 0.901, "without HAE": 0.746},
+    ),
+    "tokens": Table(
+        "16",
+        {str(n): _tokens(n) for n in (0, 4, 8, 12, 16, 20)},
+        {"0": 0.801, "4": 0.871, "8": 0.890, "12": 0.895, "16": 0.922, "20": 0.882},
+    ),
+}
+Results = list[tuple[Cell, dict[str, float]]]
+
+
+def main() -> None:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--table", choices=TABLES, required=True)
+    parser.add_argument("--subjects", nargs="+", default=SUBJECTS, help="some of them; default: all")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "bench")
+    parser.add_argument("--report", action="store_true", help="train nothing, print what is finished")
+    options = parser.parse_args()
+    table = TABLES[options.table]
+    manifests = corpora(options.subjects, options.seeds, options.out / "corpora", "identity")
+    cells = cells_of("hard", table.variants, manifests)
+    kept = Kept("ablations")
+    if options.report:
+        results = finished(cells, options.out / "runs", kept)
+    else:
+        results = run_grid(cells, options.out / "runs", workers=options.workers, kept=kept)
+    print(report(table, results) if results else "no run is finished.")
+
+
+def report(table: Table, results: Results) -> str:
+    """Means with intervals, then each variant against the paper's choice and what the paper says of it."""
+    runs: dict[str, Results] = {name: [] for name in table.variants}
+    for cell, numbers in results:
+        runs[cell.labels["variant"]].append((cell, numbers))
+    runs = {name: found for name, found in runs.items() if found}
+    rows: list[list[TableCell]] = []
+    for name, found in runs.items():
+        means = (interval_of(means_of(found, key)) for key in COLUMNS.values())
+        rows.append([name, table.paper.get(name), *means, len(found)])
+    parts = [render_table(["", "paper, Acc", *COLUMNS, "runs"], rows, style="markdown")]
+    if table.chosen in runs:
+        parts.append(_tests(table, runs))
+    return "\n\n".join(parts)
+
+
+def _tests(table: Table, runs: Mapping[str, Results]) -> str:
+    tests: dict[str, tuple[Comparison, int | None]] = {}
+    for name in (n for n in runs if n != table.chosen):
+        drawn = [{(c.labels["subject"], c.labels["seed"]) for c, _ in runs[n]} for n in (table.chosen, name)]
+        shared = drawn[0] & drawn[1]
+        both = [
+            means_of(
+                [r for r in runs[n] if (r[0].labels["subject"], r[0].labels["seed"]) in shared],
+                METRICS["AUC"],
+            )
+            for n in (table.chosen, name)
+        ]
+        if len(both[0]) > 1:
+            tests[name] = compare(*both), subjects_needed(*both)
+    corrected = holm({n: t.p_value for n, (t, _) in tests.items() if t.p_value is not None})
+    rows: list[list[TableCell]] = [
+        [
+            f"{table.chosen} - {name}",
+            test.difference,
+            corrected.get(name),
+            verdict(table, name, test.difference.mean, corrected.get(name)),
+            needed,
+        ]
+        for name, (test, needed) in tests.items()
+    ]
+    header = ["difference of AUC", "mean", "p (Holm)", "the paper's order", "people it would take"]
+    return render_table(header, rows, style="markdown")
+
+
+def verdict(table: Table, name: str, difference: float, p: float | None) -> str:
+    """Of what the paper says about ``name`` against its choice."""
+    if name not in table.paper or table.chosen not in table.paper:
+        return "no number there"
+    if p is None or p >= LEVEL:
+        return "cannot be told"
+    return "holds" if difference * (table.paper[table.chosen] - table.paper[name]) > 0 else "does not hold"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""To train, ask, score and compare."""
+
+import argparse
+
+from pvchat.commands.values import question, whole
+
+
+def quickstart(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Builds a small corpus, trains image stage then video stage with ReMoH, SPR and HAE, evaluates on "
+        "material training never saw, and leaves a run folder. Without options the subject is a talking "
+        "person from a package."
+    )
+    parser.add_argument("--subject", help="name of your subject (with --reference and --negatives)")
+    parser.add_argument(
+        "--reference", nargs="+", metavar="PATH", help="clip(s), photo(s) or a folder of them"
+    )
+    parser.add_argument(
+        "--negatives", metavar="FOLDER", help="photos or clips of other people, at least four"
+    )
+    parser.add_argument(
+        "--face", type=whole(1), metavar="N", help="which face of the reference, from left, first is 1"
+    )
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders go (default: runs)")
+    parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
+    parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")
+    parser.add_argument("--threads", type=whole(1), help="CPU threads (default: all cores)")
+    parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
+    parser.set_defaults(module="pvchat.quickstart.request")
+
+
+def chat(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Streams answers about a clip. In the conversation: /clip FILE changes the clip, /reset forgets the "
+        "history, /quit ends."
+    )
+    parser.add_argument("--run", required=True, metavar="RUN", help="a run folder with a trained adapter")
+    parser.add_argument("--clip", required=True, metavar="FILE", help="the video or photo to ask about")
+    parser.add_argument("--ask", type=question, metavar="QUESTION", help="ask once and exit")
+    parser.add_argument("--max-new-tokens", type=whole(1), default=64)
+    parser.set_defaults(module="pvchat.chat")
+
+
+def evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Scores the answers of a tested run, or of any other system: metrics with intervals, breakdowns, "
+        "controls, what could not be read. Writes evaluation.json, .md and .html (docs/evaluation.md)."
+    )
+    parser.add_argument(
+        "--run", metavar="RUN", help="a run folder; with --data it is first asked those questions"
+    )
+    parser.add_argument(
+        "--answers", metavar="FILE", help="id, answer and optional score, one JSON object a line"
+    )
+    parser.add_argument("--data", metavar="MANIFEST", help="whose test clips are asked about")
+    parser.add_argument("--out", metavar="DIR", help="default: the run folder, or that of the answers")
+    parser.add_argument(
+        "--bertscore",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="also BERTScore: with roberta-large of FOLDER or the hub's cache, else with the embedded MiniLM",
+    )
+    parser.add_argument(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="rate ES and DC with this model behind $OPENAI_BASE_URL; twice: two judges and their agreement",
+    )
+    parser.add_argument(
+        "--judge-scale", choices=("1to5", "0to5"), default="1to5", help="0to5: 0 for a wrong person, as in R1"
+    )
+    parser.add_argument(
+        "--print-questions", action="store_true", help="write what a system is asked, and exit"
+    )
+    parser.add_argument(
+        "--forgetting",
+        action="store_true",
+        help="ask a run general questions about other people's clips and in text, before and after training",
+    )
+    parser.set_defaults(module="pvchat.evaluate_command")
+
+
+def compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compares tested runs. Runs of one subject are averaged, then subjects are compared in pairs: "
+        "bootstrap interval of the difference, sign-flip test from 8 subjects on, Holm's correction over the "
+        "table. With a single subject the clips of its test take their place."
+    )
+    parser.add_argument(
+        "a", metavar="RUNS_A", help="a run folder, a folder of them, or a file of answers (with --data)"
+    )
+    parser.add_argument("b", metavar="RUNS_B", help="what A is compared with")
+    parser.add_argument("--data", metavar="MANIFEST", help="whose test questions a file of answers is to")
+    parser.add_argument("--out", metavar="DIR", help="write comparison.md and comparison.json there")
+    parser.set_defaults(module="pvchat.compare_command")
+
+
+def report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes one HTML file with everything in it: presence with its controls, open questions, curves, "
+        "activation of heads, reliability of the scores, the worst mistakes with frames."
+    )
+    parser.add_argument("runs", metavar="RUNS", help="a tested run, or a folder of them")
+    parser.add_argument("--out", metavar="FILE", help="default: RUNS/report.html")
+    parser.set_defaults(module="pvchat.report_command")
+
+
+def rerun(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains and tests again what the record of a run says, in a folder of its own. On a CPU the metrics "
+        "come out the same to the last bit. Where they do not (exit code 1), it says by how much, and what "
+        "is no longer as it was: settings, code, packages, machine."
+    )
+    parser.add_argument("run", metavar="RUN", help="a tested run")
+    parser.add_argument("--out", metavar="DIR", help="default: runs/NAME-rerun/ID, beside runs/NAME")
+    parser.set_defaults(module="pvchat.rerun_command")
