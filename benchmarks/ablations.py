@@ -2,7 +2,7 @@
 
     PVCHAT_MEDIA=... python -m benchmarks.ablations --table attention
 
-    attention   table 2: dense, MoH, ReMoH
+    attention   table 2: dense, MoH, ReMoH; figure 7: does a head tell clips with the person from others?
     losses      table 3: SPR and HAE on and off
     tokens      table S1: how many soft tokens
 
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.baselines import METHODS, Method, cells_of, interval_of, means_of
+from benchmarks.baselines import METHODS, Method, cells_of, drawn, interval_of, means_of
 from benchmarks.grid import Cell, finished, run_grid
 from benchmarks.identity import METRICS, ROOT, corpora
 from benchmarks.kept import Kept
@@ -40,11 +40,13 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Table:
-    """``variants`` by name, ``paper`` their accuracy there, ``chosen`` the paper's choice."""
+    """``variants`` by name, ``paper`` their accuracy there, ``chosen`` the paper's choice, ``tested`` the
+    columns in which others are compared with it."""
 
     chosen: str
     variants: Mapping[str, Method]
     paper: Mapping[str, float] = field(default_factory=dict)
+    tested: tuple[str, ...] = ("AUC",)
 
 
 def _without(*losses: str) -> Method:
@@ -62,6 +64,7 @@ TABLES = {
         "remoh",
         {name: METHODS[name] for name in ("dense", "moh", "remoh")},
         {"dense": 0.733, "moh": 0.813, "remoh": 0.901},
+        tested=("AUC", "AUC of a head"),  # do heads react to the person (figure 7)? Dense models route none
     ),
     "losses": Table(
         "SPR + HAE",
@@ -120,31 +123,23 @@ def report(table: Table, results: Results) -> str:
 
 
 def _tests(table: Table, runs: Mapping[str, Results]) -> str:
-    tests: dict[str, tuple[Comparison, int | None]] = {}
+    """Each variant against the paper's choice, on subjects and seeds that both have."""
+    tests: dict[tuple[str, str], tuple[Comparison, int | None]] = {}
     for name in (n for n in runs if n != table.chosen):
-        drawn = [{(c.labels["subject"], c.labels["seed"]) for c, _ in runs[n]} for n in (table.chosen, name)]
-        shared = drawn[0] & drawn[1]
-        both = [
-            means_of(
-                [r for r in runs[n] if (r[0].labels["subject"], r[0].labels["seed"]) in shared],
-                METRICS["AUC"],
-            )
-            for n in (table.chosen, name)
-        ]
-        if len(both[0]) > 1:
-            tests[name] = compare(*both), subjects_needed(*both)
-    corrected = holm({n: t.p_value for n, (t, _) in tests.items() if t.p_value is not None})
-    rows: list[list[TableCell]] = [
-        [
-            f"{table.chosen} - {name}",
-            test.difference,
-            corrected.get(name),
-            verdict(table, name, test.difference.mean, corrected.get(name)),
-            needed,
-        ]
-        for name, (test, needed) in tests.items()
-    ]
-    header = ["difference of AUC", "mean", "p (Holm)", "the paper's order", "people it would take"]
+        shared = {drawn(c) for c, _ in runs[name]} & {drawn(c) for c, _ in runs[table.chosen]}
+        pair = [[r for r in runs[n] if drawn(r[0]) in shared] for n in (table.chosen, name)]
+        for column in table.tested:
+            a, b = (means_of(found, COLUMNS[column]) for found in pair)
+            if len(a) > 1 and a.keys() == b.keys():
+                tests[name, column] = compare(a, b), subjects_needed(a, b)
+    p_values = {" ".join(key): t.p_value for key, (t, _) in tests.items() if t.p_value is not None}
+    corrected = holm(p_values)
+    rows: list[list[TableCell]] = []
+    for (name, column), (test, needed) in tests.items():
+        p = corrected.get(f"{name} {column}")
+        said = verdict(table, name, test.difference.mean, p) if column == "AUC" else ""
+        rows.append([f"{table.chosen} - {name}", column, test.difference, p, said, needed])
+    header = ["difference", "of", "mean", "p (Holm)", "the paper's order", "people it would take"]
     return render_table(header, rows, style="markdown")
 
 

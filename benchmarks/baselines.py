@@ -146,10 +146,10 @@ def _differences(runs: Runs) -> str:
     more metrics nine people could show nothing: 18 tests at the least p of 2 / 2**9 are .07."""
     tests: dict[str, Comparison] = {}
     for name in (n for n in runs if n != OWN):
-        shared = {_drawn(c) for c, _ in runs[name]} & {_drawn(c) for c, _ in runs[OWN]}
+        shared = {drawn(c) for c, _ in runs[name]} & {drawn(c) for c, _ in runs[OWN]}
         if len({subject for subject, _ in shared}) < MIN_FOR_INTERVAL:
             continue
-        both = [[r for r in runs[n] if _drawn(r[0]) in shared] for n in (OWN, name)]
+        both = [[r for r in runs[n] if drawn(r[0]) in shared] for n in (OWN, name)]
         tests[name] = compare(*(means_of(found, METRICS["AUC"]) for found in both))
     if not tests:
         return "One person: no interval over people, no test."
@@ -158,7 +158,7 @@ def _differences(runs: Runs) -> str:
     return render_table(["difference of AUC", "mean", "p (Holm)"], rows, style="markdown")
 
 
-def _drawn(cell: Cell) -> tuple[str, str]:
+def drawn(cell: Cell) -> tuple[str, str]:
     return cell.labels["subject"], cell.labels["seed"]
 
 

@@ -42,11 +42,22 @@ def test_the_order_of_the_paper(difference: float, p: float, said: str) -> None:
 
 def test_each_variant_is_tested_against_the_choice_of_the_paper() -> None:
     text = report(TABLES["attention"], _runs({"dense": 0.5, "moh": 0.9, "remoh": 0.8}))
-    rows = {line.split("|")[1].strip(): line.split("|") for line in text.splitlines() if line}
-    assert rows["dense"][2].strip() == "0.733"
-    assert "holds" in rows["remoh - dense"][4]
-    assert "does not hold" in rows["remoh - moh"][4]
-    assert rows["remoh - dense"][2].split()[0] == "0.300"
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines() if line]
+    rows = {(row[0], row[1]): row for row in cells}
+    assert ("dense", "0.733") in rows
+    assert rows["remoh - dense", "AUC"][4] == "holds"
+    assert rows["remoh - moh", "AUC"][4] == "does not hold"
+    assert rows["remoh - dense", "AUC"][2].split()[0] == "0.300"
+    assert rows["remoh - moh", "AUC of a head"][2].split()[0] == "0.000"
+
+
+def test_what_has_no_routed_heads_is_not_compared_by_them() -> None:
+    runs = _runs({"dense": 0.5, "remoh": 0.8})
+    head = COLUMNS["AUC of a head"]
+    runs = [(c, n if c.labels["variant"] == "remoh" else n | {head: float("nan")}) for c, n in runs]
+    text = report(TABLES["attention"], runs)
+    assert "| remoh - dense | AUC " in text
+    assert not [line for line in text.splitlines() if "remoh - dense" in line and "of a head" in line]
 
 
 def test_a_table_that_is_not_whole_shows_what_there_is() -> None:
