@@ -93,6 +93,7 @@ class PVChatCLI(LightningCLI):
         parser.add_argument(
             "--init_from", type=str | None, default=None, help="Run or adapter to start from."
         )
+        parser.add_argument("--then_test", type=bool, default=False, help="Test what fit has trained.")
         parser.add_argument("--weights", type=Weights, default="last", help="Which of that run.")
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
@@ -179,8 +180,14 @@ class PVChatCLI(LightningCLI):
         if config.compile and self.subcommand == "fit":
             compile_blocks(self.model.chat, "inductor" if config.compile is True else config.compile)
 
-    @rank_zero_only
     def after_fit(self) -> None:
+        self._say_where()
+        if self.config[self.subcommand].then_test:
+            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+            self.after_test()
+
+    @rank_zero_only
+    def _say_where(self) -> None:
         config = self.config[self.subcommand]
         if self.resumed_at == self.trainer.global_step:
             print(f"The training was complete already ({self.resumed_at} steps): nothing to do.")
@@ -202,7 +209,7 @@ class PVChatCLI(LightningCLI):
         config = with_absolute_paths(self.config[self.subcommand].clone())
         for key in ("ckpt_path", "weights_only", "run_dir", "init_from"):
             config[key] = None  # of this call, not of the experiment
-        config.weights = "last"
+        config.weights, config.then_test = "last", False
         return str(self._parser(self.subcommand).dump(config, skip_validation=True))
 
 

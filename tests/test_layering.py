@@ -66,6 +66,7 @@ TIERS = {
         "retention_command",
         "rerun_checks",
         "rerun_command",
+        "sweeping",
         "synthesize_command",
     },
 }

@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     experiments.report(add("report", help="one page about a run, or all runs of a folder"))
     experiments.rerun(add("rerun", help="repeat a run from its record: are the metrics the same?"))
     experiments.evaluate(add("evaluate", help="score a run, or answers of any other system, with intervals"))
+    experiments.sweep(add("sweep", help="run the points of a W&B sweep file, without a server"))
     corpora.data(add("data", help="check a manifest, pack its corpus, compose another one"))
     corpora.forget(add("forget", help="remove a subject from a corpus and from the caches, and prove it"))
     machines.assets(add("assets", help="list, prefetch or verify the embedded pretrained parts"))

@@ -116,3 +116,17 @@ def rerun(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a tested run")
     parser.add_argument("--out", metavar="DIR", help="default: runs/NAME-rerun/ID, beside runs/NAME")
     parser.set_defaults(module="pvchat.rerun_command")
+
+
+def sweep(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Runs the points of a W&B sweep file (sweeps/) on this machine by the commands that agents would run. "
+        "Called again it goes on: what is finished is kept. Takes -c FILE and overrides for all points."
+    )
+    parser.add_argument("sweep", metavar="SWEEP", help="a sweep file, or the folder of a sweep to go on with")
+    parser.add_argument("--out", metavar="DIR", help="default: runs/sweeps/NAME")
+    parser.add_argument("--workers", type=whole(1), default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--base", metavar="FILE", help="experiment in place of the first one of the command")
+    parser.add_argument("--point", type=whole(1), metavar="N", help="run this point alone")
+    parser.add_argument("--retry-failed", action="store_true", help="run points again that failed")
+    parser.set_defaults(module="pvchat.sweeping.sweep_command", takes_more=True)

@@ -1,0 +1,1 @@
+"""W&B sweep files without a server: the same points, the same commands, on this machine or a cluster."""

@@ -1,0 +1,89 @@
+"""One point of a sweep in a process of its own: run once, go on where it was killed, say how it ended."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pvchat.errors import UserError
+from pvchat.runs import CHECKPOINTS, LAST
+from pvchat.sweeping.locks import hold
+from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder, lock_of
+
+ERROR = "pvchat: error: "
+INTERRUPTED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
+
+
+def run_point(folder: SweepFolder, number: int) -> int:
+    """Status of the command, 0 where the point was done before. Raises UserError if there is no such point,
+    or it is at work elsewhere."""
+    if not 1 <= number <= len(folder.points):
+        raise UserError(f"--point must be in 1..{len(folder.points)}: got {number}.")
+    point = folder.points[number - 1]
+    handle = hold(lock_of(point))
+    if handle is None:
+        raise UserError(f"a point is done by one process: another is at work on {point.folder}. Wait for it.")
+    if folder.state(point) in ("finished", "failed", "stopped"):
+        return 0
+    started = time.monotonic()
+    status = _run(point, handle)
+    if status not in INTERRUPTED:
+        seconds = round(time.monotonic() - started, 1)
+        failed = {"error": _last_words(point)} if status else {}
+        folder.close(point, "failed" if status else "finished", seconds=seconds, **failed)
+    return status
+
+
+def command_of(point: Point) -> list[str]:
+    """The agent's command in the point's own run folder; a run that was killed is resumed."""
+    words = point.command
+    if (point.folder / CHECKPOINTS / LAST).is_file():
+        at = words.index("fit") + 1
+        return [*words[:at], "--resume", str(point.folder), *words[at:]]
+    return [*words, f"--run_dir={point.folder}"]
+
+
+def _run(point: Point, handle: int) -> int:
+    command = command_of(point)
+    if "--resume" not in command:
+        shutil.rmtree(point.folder, ignore_errors=True)
+    point.folder.mkdir(parents=True, exist_ok=True)
+    inherited = () if sys.platform == "win32" else (handle,)
+    with (
+        (point.folder / LOG).open("a", encoding="utf-8") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, pass_fds=inherited) as child,
+        _passed_on(child),
+    ):
+        return child.wait()
+
+
+@contextlib.contextmanager
+def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """SIGTERM ends the training, which saves its step; Ctrl-C reaches it anyway."""
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _last_words(point: Point) -> str:
+    lines = (point.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    told = [line for line in lines if line.startswith(ERROR)] or [line for line in lines if line.strip()]
+    return told[-1].removeprefix(ERROR) if told else "it said nothing"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run_point(SweepFolder(Path(sys.argv[1])), int(sys.argv[2])))
+    except UserError as error:
+        print(f"pvchat: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,64 @@
+"""``pvchat sweep FILE``: the points of a W&B sweep file, run here, planned for a cluster, or one of them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pvchat.errors import UserError
+from pvchat.runs import write_json, write_text
+from pvchat.sweeping.point_run import run_point
+from pvchat.sweeping.runner import Runner, alone
+from pvchat.sweeping.sweep_file import read_sweep
+from pvchat.sweeping.sweep_folder import SWEEP, SweepFolder, make_folder
+from pvchat.sweeping.sweep_table import as_json, summary
+
+SUMMARY = "summary"  # .md and .json
+
+
+def main(options: argparse.Namespace) -> None:
+    """Exit with 1 where a point failed."""
+    file = Path(options.sweep)
+    if options.point is not None:
+        status = run_point(SweepFolder(file if file.is_dir() else _out(options)), options.point)
+        raise SystemExit(status)
+    folder = _begin(file, options)
+    with alone(folder.path):
+        if options.retry_failed:
+            folder.reopen()
+        _announce(folder, options.workers)
+        Runner(folder=folder, workers=options.workers, say=_say).run()
+        _summarise(folder)
+    if any(folder.state(p) == "failed" for p in folder.points):
+        raise SystemExit(1)
+
+
+def _begin(file: Path, options: argparse.Namespace) -> SweepFolder:
+    if file.is_dir():
+        if options.more or options.base or options.out:
+            raise UserError(
+                "a sweep that has begun keeps its options: got some. Give its file and --out to change them."
+            )
+        return SweepFolder(file)
+    sweep = read_sweep(file, more=options.more, base=options.base)
+    return make_folder(_out(options), sweep)
+
+
+def _out(options: argparse.Namespace) -> Path:
+    return Path(options.out or Path("runs") / "sweeps" / Path(options.sweep).stem)
+
+
+def _announce(folder: SweepFolder, workers: int) -> None:
+    points = folder.points
+    done = sum(folder.state(p) in ("finished", "failed", "stopped") for p in points)
+    _say(f"{folder.path / SWEEP}: {folder.sweep.size} runs, {done} of them done, {workers} at a time.")
+
+
+def _summarise(folder: SweepFolder) -> None:
+    text = summary(folder)
+    write_text(folder.path / f"{SUMMARY}.md", text + "\n")
+    write_json(folder.path / f"{SUMMARY}.json", as_json(folder))
+    print(f"\n{text}\n\nTable: {folder.path / SUMMARY}.md. A page of the runs: pvchat report {folder.path}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
