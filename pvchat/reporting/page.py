@@ -29,6 +29,7 @@ tr + tr > * { border-top: 1px solid var(--line) } .range { color: var(--quiet); 
 figure { margin: .8rem 0 } figure img { max-width: 100%; height: auto; display: block }
 figcaption { font-size: .9rem; overflow-wrap: anywhere } .card { border: 1px solid var(--line);
   border-radius: 8px; overflow: hidden; margin: 0 } .card figcaption { padding: .5rem .8rem .7rem }
+pre { background: var(--soft); padding: .6rem .8rem; font-size: .88rem }
 .tag { background: var(--soft); border-radius: 9px; padding: 0 .5em; font-size: .85em }
 .wrong { background: #ffe3e3 } .right { background: #e6f6ea }
 svg { vertical-align: middle; margin-left: .6rem } @media (max-width: 40rem) { svg { display: none } }
@@ -57,6 +58,11 @@ def heading(text: str) -> str:
 def paragraph(text: str, *, kind: str = "") -> str:
     """``kind``: "quiet" or "warning"."""
     return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
+
+
+def listing(text: str) -> str:
+    """Text as it is, in lines."""
+    return f'<pre class="scroll">{html.escape(text)}</pre>'
 
 
 def table(

@@ -10,9 +10,11 @@ from pvchat.sweeping.point_run import run_point
 from pvchat.sweeping.runner import Runner, alone
 from pvchat.sweeping.sweep_file import read_sweep
 from pvchat.sweeping.sweep_folder import SWEEP, SweepFolder, make_folder
+from pvchat.sweeping.sweep_page import best_config, render_sweep
 from pvchat.sweeping.sweep_table import as_json, summary
 
-SUMMARY = "summary"  # .md and .json
+SUMMARY = "summary"  # .md, .json and .html
+BEST = "best.yaml"
 
 
 def main(options: argparse.Namespace) -> None:
@@ -57,7 +59,14 @@ def _summarise(folder: SweepFolder) -> None:
     text = summary(folder)
     write_text(folder.path / f"{SUMMARY}.md", text + "\n")
     write_json(folder.path / f"{SUMMARY}.json", as_json(folder))
-    print(f"\n{text}\n\nTable: {folder.path / SUMMARY}.md. A page of the runs: pvchat report {folder.path}")
+    write_text(folder.path / f"{SUMMARY}.html", render_sweep(folder))
+    best = best_config(folder)
+    if best is not None:
+        write_text(folder.path / BEST, best)
+    print(
+        f"\n{text}\n\nTable: {folder.path / SUMMARY}.md; page: {folder.path / SUMMARY}.html"
+        + (f"; the best setting, for -c: {folder.path / BEST}" if best else "")
+    )
 
 
 def _say(text: str) -> None:

@@ -15,11 +15,15 @@ SEED = "seed_everything"
 
 @dataclass(frozen=True)
 class Row:
-    """A setting without its seed: ``metrics`` of those ``points`` that have one."""
+    """A setting without its seed: its ``points``, and the metric of those that have one."""
 
     values: Values
     points: list[Point]
-    metrics: list[float]
+    scored: list[tuple[Point, float]]
+
+    @property
+    def metrics(self) -> list[float]:
+        return [metric for _, metric in self.scored]
 
 
 def rows_of(folder: SweepFolder) -> list[Row]:
@@ -32,7 +36,7 @@ def rows_of(folder: SweepFolder) -> list[Row]:
         Row(
             {name: v for name, v in _setting(points[0].values).items() if name in folder.sweep.swept},
             points,
-            [m for p in points if _counts(folder, p) and (m := folder.metric(p)) is not None],
+            [(p, m) for p in points if _counts(folder, p) and (m := folder.metric(p)) is not None],
         )
         for points in groups.values()
     ]
@@ -46,15 +50,18 @@ def summary(folder: SweepFolder) -> str:
     parts = [render_table(header, cells, style="markdown")]
     measured = [row for row in rows if row.metrics]
     if measured:
-        pick = max if sweep.maximized else min
-        best = pick(measured, key=lambda row: mean(row.metrics))
-        parts.append(f"Best: {described(best.values)}.")
+        parts.append(f"Best: {described(best_of(folder, measured).values)}.")
     for point in folder.points:
         about = folder.about(point)
         if about["state"] != "finished":
             why = f": {about['error']} ({point.folder / LOG})" if "error" in about else ""
             parts.append(f"- {point.number} ({described(point.values)}) {about['state']}{why}")
     return "\n\n".join(parts[:2]) + "".join(f"\n{line}" for line in parts[2:])
+
+
+def best_of(folder: SweepFolder, measured: Sequence[Row]) -> Row:
+    """By the mean of its runs."""
+    return (max if folder.sweep.maximized else min)(measured, key=lambda row: mean(row.metrics))
 
 
 def as_json(folder: SweepFolder) -> dict[str, Any]:

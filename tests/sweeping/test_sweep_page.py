@@ -1,0 +1,103 @@
+"""The page of a sweep says what its points came to; points are made up."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pvchat.sweeping.sweep_file import SweepFile
+from pvchat.sweeping.sweep_folder import SweepFolder, make_folder
+from pvchat.sweeping.sweep_page import best_config, overlay, render_sweep
+
+TOKENS, RATE = "model.chat.init_args.num_soft_tokens", "model.learning_rates.router"
+METRIC = "test/main/presence_auc"
+CSV = "step,train/loss,train/active_rate\n0,2.0,{first}\n1,1.0,{last}\n"
+
+
+def made(tmp_path: Path, *, subjects: int = 1, finished: int | None = None) -> SweepFolder:
+    """Tokens by seed, and by subject where there are several: AUC is .5 + tokens / 100 + seed / 50."""
+    parameters: dict[str, object] = {TOKENS: {"values": [0, 8, 16]}, "seed_everything": {"values": [0, 1]}}
+    if subjects > 1:
+        parameters["data.source.path"] = {"values": [f"{n}/manifest.jsonl" for n in range(subjects)]}
+    sweep = SweepFile(
+        {
+            "method": "grid",
+            "metric": {"name": METRIC, "goal": "maximize"},
+            "command": ["${interpreter}", "fit", "${args}"],
+            "parameters": parameters,
+        }
+    )
+    folder = make_folder(tmp_path / "sweep", sweep)
+    for point in folder.points[:finished]:
+        point.folder.mkdir()
+        auc = 0.5 + point.values[TOKENS] / 100 + point.values["seed_everything"] / 50
+        (point.folder / "metrics.json").write_text(json.dumps({METRIC: auc}))
+        rate = point.values["seed_everything"]
+        (point.folder / "metrics.csv").write_text(CSV.format(first=1.0, last=rate))
+        who = point.values.get("data.source.path", "tom").partition("/")[0]
+        (point.folder / "run.json").write_text(json.dumps({"subjects": [who]}))
+        folder.close(point, "finished", seconds=1.0)
+    return folder
+
+
+def text_of(page: str) -> str:
+    """Without its pictures."""
+    return " ".join(part.partition('"')[2] for part in f'"{page}'.split("data:image"))
+
+
+def test_settings_pictures_and_the_best_config(tmp_path: Path) -> None:
+    page = render_sweep(made(tmp_path))
+    assert page.count("data:image/png") == 3  # parallel coordinates, the curve over tokens, training
+    text = text_of(page)
+    assert "Runs: 6 finished." in text
+    assert '0.670 <span class="range">[0.660, 0.680]</span>' in text  # 16 tokens
+    assert "seeds, of one subject: not over people" in text
+    assert "num_soft_tokens: 16" in text
+    assert "Not finished" not in text
+
+
+def test_subjects_are_the_unit_where_there_are_several(tmp_path: Path) -> None:
+    folder = made(tmp_path, subjects=2)
+    text = text_of(render_sweep(folder))
+    assert "Intervals: 95 %, bootstrap over subjects, seeds averaged inside." in text
+    assert "1/manifest.jsonl" in text
+
+
+def test_points_that_failed_or_wait_are_listed(tmp_path: Path) -> None:
+    folder = made(tmp_path, finished=4)
+    folder.close(folder.points[4], "failed", error="num_soft_tokens must be <b>less</b>")
+    text = text_of(render_sweep(folder))
+    assert "4 finished, 1 failed, 1 pending" in text
+    assert "num_soft_tokens must be &lt;b&gt;less&lt;/b&gt;" in text
+    assert 'class="words">pending' in text
+
+
+def test_a_sweep_without_a_metric_yet_has_a_page(tmp_path: Path) -> None:
+    folder = made(tmp_path, finished=0)
+    assert "Runs: 6 pending." in render_sweep(folder)
+    assert best_config(folder) is None
+
+
+def test_the_best_setting_as_a_config(tmp_path: Path) -> None:
+    told = best_config(made(tmp_path))
+    assert told is not None
+    assert told.splitlines()[0] == f"# The best of 3 settings by {METRIC}: 0.670 (2 runs)."
+    assert yaml.safe_load(told) == {"model": {"chat": {"init_args": {"num_soft_tokens": 16}}}}
+
+
+def test_an_overlay_holds_the_file_of_the_point_and_what_it_changes(tmp_path: Path) -> None:
+    config = tmp_path / "moh.yaml"
+    config.write_text("model: {learning_rates: {router: 1.0}, path: '${oc.env:NOWHERE}'}\n")
+    told = yaml.safe_load(overlay({"config": str(config), RATE: 0.5, "model.objective": "null"}))
+    rates = {"router": 0.5}
+    assert told == {"model": {"learning_rates": rates, "path": "${oc.env:NOWHERE}", "objective": None}}
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_best_is_what_the_file_says(tmp_path: Path, goal: str) -> None:
+    folder = made(tmp_path)
+    sweep = SweepFile({**folder.sweep.config, "metric": {"name": METRIC, "goal": goal}})
+    told = best_config(make_folder(folder.path, sweep))
+    assert told is not None
+    assert f"num_soft_tokens: {16 if goal == 'maximize' else 0}" in told
