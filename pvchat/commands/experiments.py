@@ -3,6 +3,7 @@
 import argparse
 
 from pvchat.commands.values import question, whole
+from pvchat.planning.devices import DEVICES
 
 
 def quickstart(parser: argparse.ArgumentParser) -> None:
@@ -120,8 +121,8 @@ def rerun(parser: argparse.ArgumentParser) -> None:
 
 def sweep(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Runs the points of a W&B sweep file (sweeps/) on this machine by the commands that agents would run. "
-        "Called again it goes on: what is finished is kept. Takes -c FILE and overrides for all points."
+        "Runs the points of a W&B sweep file on this machine, by the commands that agents would run. Called "
+        "again it goes on: what is finished is kept. Takes -c FILE and overrides for all points."
     )
     parser.add_argument("sweep", metavar="SWEEP", help="a sweep file, or the folder of a sweep to go on with")
     parser.add_argument("--out", metavar="DIR", help="default: runs/sweeps/NAME")
@@ -129,4 +130,9 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="FILE", help="experiment in place of the first one of the command")
     parser.add_argument("--point", type=whole(1), metavar="N", help="run this point alone")
     parser.add_argument("--retry-failed", action="store_true", help="run points again that failed")
+    parser.add_argument(
+        "--plan", action="store_true", help="say what it costs and write a SLURM array script"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="h100", help="of --plan (default: h100)")
+    parser.add_argument("--hours-per-job", type=float, metavar="H", help="of --plan: limit of a job")
     parser.set_defaults(module="pvchat.sweeping.sweep_command", takes_more=True)

@@ -60,13 +60,13 @@ def _memory(plan: Plan, batch_size: int) -> str:
 def _fits(plan: Plan) -> str:
     lines, settings = [], dict.fromkeys(name for _, name in plan.steps)
     for size in SIZES:
-        names = [name for name in settings if _needed(plan, name) <= size]
+        names = [name for name in settings if needed_gigabytes(plan, name) <= size]
         lines.append(f"{size} GB: {'; '.join(names) or 'none of these'}")
     return f"Fits ({RESERVED} GB kept for CUDA):\n" + "\n".join(lines)
 
 
 def _device(plan: Plan, device: Device) -> str:
-    needed = _needed(plan, plan.configured)
+    needed = needed_gigabytes(plan, plan.configured)
     verdict = "fits" if needed <= device.gigabytes else "does not fit"
     return (
         f"{device.label}: {device.gigabytes:g} GB, {needed:.1f} GB needed as configured: {verdict}. "
@@ -77,16 +77,23 @@ def _device(plan: Plan, device: Device) -> str:
 def _hours(plan: Plan, device: Device, steps: dict[StageName, int], basis: str, share: float) -> str:
     speed = device.teraflops * 1e12 * share
     per_step = {stage: plan.steps[stage, plan.configured].flops / speed for stage in STAGES}
+    hours = training_hours(plan, device, steps, share)
     lines = [
         f"Time at {share:.0%} of {device.teraflops:g} TFLOP/s (assumed, not measured): "
         + ", ".join(f"{seconds:.2f} s a step of the {stage} stage" for stage, seconds in per_step.items())
         + f"; {plan.clip_flops / speed:.2f} s to make the features of a clip, once."
     ]
-    hours = sum(steps[stage] * per_step[stage] for stage in STAGES) / 3600
     counts = " + ".join(f"{steps[stage]:,}" for stage in STAGES)
     lines.append(f"{counts} steps, by {basis}: {hours:.2f} hours on one device.")
     return "\n".join(lines)
 
 
-def _needed(plan: Plan, setting: str) -> float:
+def training_hours(plan: Plan, device: Device, steps: dict[StageName, int], share: float) -> float:
+    """Of all ``steps``, on one device of which ``share`` of the speed is reached."""
+    flops = sum(steps[stage] * plan.steps[stage, plan.configured].flops for stage in STAGES)
+    return flops / (device.teraflops * 1e12 * share) / 3600
+
+
+def needed_gigabytes(plan: Plan, setting: str) -> float:
+    """Memory of a device that a setting fits into."""
     return max(plan.steps[stage, setting].memory for stage in STAGES) / GB + RESERVED

@@ -24,6 +24,8 @@ def main(options: argparse.Namespace) -> None:
         status = run_point(SweepFolder(file if file.is_dir() else _out(options)), options.point)
         raise SystemExit(status)
     folder = _begin(file, options)
+    if options.plan:
+        return _plan(folder, options)
     with alone(folder.path):
         if options.retry_failed:
             folder.reopen()
@@ -43,6 +45,17 @@ def _begin(file: Path, options: argparse.Namespace) -> SweepFolder:
         return SweepFolder(file)
     sweep = read_sweep(file, more=options.more, base=options.base)
     return make_folder(_out(options), sweep)
+
+
+def _plan(folder: SweepFolder, options: argparse.Namespace) -> None:
+    if folder.sweep.method == "bayes":
+        raise UserError(
+            "points of bayes depend on one another, so no array of jobs can run them: take random."
+        )
+    from pvchat.sweeping.sweep_plan import plan_sweep  # torch, whose memory the runs of a sweep need
+
+    hours = options.hours_per_job
+    print(plan_sweep(folder, device=options.device, hours_per_job=hours, workers=options.workers))
 
 
 def _out(options: argparse.Namespace) -> Path:

@@ -12,9 +12,9 @@ from pvchat.errors import UserError
 
 class ManifestSource:
     """The clips of the manifest at ``path`` (docs/data.md). ``subjects``: who must be labelled, in which
-    order (default: as the first line has them); ``num_subjects``: the first of them alone, who are asked about
-    in the clips of all. ``train_origins``: train on clips of these origins alone (paper, table 4: what each
-    type of data adds); validation and test keep all."""
+    order (default: as the first line has them); ``num_subjects``: the first of them alone, the others are
+    strangers. ``train_origins``: train on clips of these origins alone (paper, table 4: what each type of
+    data adds); validation and test keep all."""
 
     def __init__(
         self,
