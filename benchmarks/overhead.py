@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import lightning as L
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pvchat.batch import Batch
 from pvchat.lightning_cli import PVChatCLI, run
-from pvchat.loggers import LoggerName, make_logger
+from pvchat.loggers import make_loggers
 from pvchat.reporting.table import Cell, render_table
 from pvchat.training import PersonalizedVideoChat
 
@@ -92,8 +92,7 @@ class LoggingCLI(PVChatCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
         assert self.run_dir is not None
-        names = [name for name in get_args(LoggerName) if name != "wandb-online"]
-        trainer.loggers = [make_logger(name, self.run_dir, "overhead") for name in names]
+        trainer.loggers = make_loggers("wandb", self.run_dir, "overhead")
         self.bare = BareSteps()
         trainer.callbacks.append(self.bare)  # type: ignore[attr-defined]
         return trainer

@@ -23,10 +23,14 @@ from transformers.utils.logging import disable_progress_bar
 from pvchat.arguments import expand, has_config, with_absolute_paths
 from pvchat.callbacks import (
     Checkpointing,
+    CostMonitor,
     EarlyStopping,
     HeadActivationMap,
+    NormMonitor,
     OverallProgress,
+    PresencePlots,
     RunFolder,
+    SampleAnswers,
     SparsityController,
     StageSchedule,
     check_groups,
@@ -35,9 +39,10 @@ from pvchat.checkpoints import read_checkpoint, weights_digest
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.errors import UserError
 from pvchat.loading import Weights, load_weights
-from pvchat.loggers import LoggerName, make_logger
+from pvchat.loggers import LoggerName, make_loggers
 from pvchat.modules.compilation import Compiler, compile_blocks
 from pvchat.planning.memory_check import check_memory
+from pvchat.planning.meter import Meter
 from pvchat.reporting.summary import summary
 from pvchat.runs import ANSWERS, new_run, open_run, remove_if_empty
 from pvchat.stages import StagePlan
@@ -81,7 +86,9 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="run", help="Name of the experiment.")
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
         parser.add_argument("--run_dir", type=str | None, default=None, help="Use this run folder.")
-        parser.add_argument("--logger", type=LoggerName, default="csv", help="Where metrics are logged.")
+        parser.add_argument(
+            "--logger", type=LoggerName, default="tensorboard", help="Where metrics are logged."
+        )
         parser.add_argument("--check_memory", type=bool, default=True, help="Refuse what cannot fit.")
         parser.add_argument(
             "--compile",
@@ -98,6 +105,8 @@ class PVChatCLI(LightningCLI):
         parser.add_argument("--stages", type=StagePlan, default=StagePlan(), help="Image and video stage.")
         parser.add_lightning_class_args(SparsityController, "sparsity_controller")
         parser.add_lightning_class_args(HeadActivationMap, "head_activation_map")
+        parser.add_lightning_class_args(NormMonitor, "norms")
+        parser.add_lightning_class_args(SampleAnswers, "sample_answers")
         parser.add_lightning_class_args(Checkpointing, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.link_arguments("stages", "data.stages", apply_on="instantiate")
@@ -147,7 +156,8 @@ class PVChatCLI(LightningCLI):
         assert self.run_dir is not None
         config, made = self.config[self.subcommand], self.config_init[self.subcommand]
         self.run_folder = RunFolder(self.run_dir, config=self._record, weights=config.weights)
-        ours = [self.run_folder, StageSchedule(made.stages)]
+        counter = None if config.compile else Meter  # it sees no operators of compiled code
+        ours = [self.run_folder, StageSchedule(made.stages), PresencePlots(), CostMonitor(counter=counter)]
         if config.trainer.enable_progress_bar is not False:
             ours.append(OverallProgress())
         made.trainer.callbacks = [*(made.trainer.callbacks or []), *ours]
@@ -157,7 +167,7 @@ class PVChatCLI(LightningCLI):
         except (ValueError, MisconfigurationException) as error:
             raise UserError(f"the trainer cannot be what was asked for: {_sentence(error)}") from error
         if self._logs:
-            trainer.loggers = [make_logger(config.logger, self.run_dir, config.name)]
+            trainer.loggers = make_loggers(config.logger, self.run_dir, config.name)
         return trainer
 
     def instantiate_classes(self) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import lightning as L
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pvchat.batch import Batch
+from pvchat.loggers.media import can_show, show_picture
 from pvchat.metrics.functional.reaction import head_auc, held_out_auc
 from pvchat.reporting.heatmap import plot_head_activation
 from pvchat.routing import Routing
@@ -70,9 +72,9 @@ class HeadActivationMap(L.Callback):
             num_shared_heads=self._num_shared_heads,
             title=f"Head activation: {', '.join(pl_module.chat.registry.names)}",
         )
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(key="test/head_activation", images=[str(folder / f"{HEAD_MAP}.png")])
+        if can_show(trainer.loggers):
+            with Image.open(folder / f"{HEAD_MAP}.png") as picture:
+                show_picture(trainer.loggers, "test/head_activation", picture, step=trainer.global_step)
 
     def _reaction(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         """Of routed heads, a clip counted once however often it is asked about."""

@@ -14,6 +14,7 @@ from pvchat.checkpoints import save_adapter
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.video import content_hash
 from pvchat.evaluation import signatures
+from pvchat.loggers.wandb_log import show_config
 from pvchat.modules.published.digests import base_digest
 from pvchat.modules.published.key_table import published_name
 from pvchat.provenance import LARGEST_PATCH, differences, environment, uncommitted
@@ -109,7 +110,7 @@ class RunFolder(L.Callback):
         write_json(self.path / RECORD, self.record)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):  # the whole config, not what Lightning knows of it
-                logger.experiment.config.update({"config_yaml": self.config}, allow_val_change=True)
+                show_config(logger, yaml.safe_load(self.config))
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)

@@ -5,7 +5,8 @@ from collections.abc import Collection
 import lightning as L
 
 from pvchat.errors import UserError
-from pvchat.stages import StagePlan
+from pvchat.loggers.media import show_text
+from pvchat.stages import StageName, StagePlan
 from pvchat.training import PersonalizedVideoChat
 
 
@@ -22,11 +23,13 @@ class StageSchedule(L.Callback):
     """Applies ``plan`` (paper, section 3.4): late encoder blocks train in the video stage only.
 
     Frozen parameters have no gradient, so the optimizer skips them altogether (no decay, no momentum).
+    Logs the name of a stage where it begins, or is resumed, as ``train/stage``.
     Raises UserError when a stage names an unknown group.
     """
 
     def __init__(self, plan: StagePlan) -> None:
         self.plan = plan
+        self._marked: StageName | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
@@ -47,3 +50,7 @@ class StageSchedule(L.Callback):
     def _apply(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PersonalizedVideoChat)
         pl_module.train_only(self.plan.at(trainer.current_epoch).trainable)
+        name = self.plan.name_at(trainer.current_epoch)
+        if trainer.is_global_zero and name != self._marked:
+            show_text(trainer.loggers, "train/stage", name, step=trainer.global_step)
+        self._marked = name

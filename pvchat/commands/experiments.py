@@ -26,7 +26,9 @@ def quickstart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
     parser.add_argument("--attention", choices=("remoh", "moh", "dense"), default="remoh")
     parser.add_argument("--threads", type=whole(1), help="CPU threads (default: all cores)")
-    parser.add_argument("--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="csv")
+    parser.add_argument(
+        "--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="tensorboard"
+    )
     parser.set_defaults(module="pvchat.quickstart.request")
 
 

@@ -3,18 +3,13 @@
 import html
 from collections.abc import Iterable
 
-import numpy as np
-from PIL import Image, ImageOps
-
 from pvchat.datamodules.manifest import Record
-from pvchat.datamodules.video import decode
-from pvchat.errors import UserError
 from pvchat.evaluation import Prediction
 from pvchat.metrics.functional.presence import parse_presence
+from pvchat.reporting.frame_strip import frame_strip
 from pvchat.reporting.page import card
 from pvchat.subjects import mention, mentions
 
-FRAMES, FRAME_PX = 4, 160
 MOST_TEXT = 400
 
 
@@ -31,7 +26,7 @@ def worst(predictions: Iterable[Prediction], *, threshold: float) -> list[Predic
 
 def mistake_card(p: Prediction, clip: Record | None) -> str:
     """HTML of a mistake; without a picture where its ``clip`` cannot be read."""
-    return card(_strip(clip), _caption(p))
+    return card(frame_strip(clip), _caption(p))
 
 
 def _is_right(p: Prediction, threshold: float) -> bool:
@@ -40,25 +35,6 @@ def _is_right(p: Prediction, threshold: float) -> bool:
     if any(said.get(name) is None for name in truth):
         return (p.score > threshold) is (p.polarity == "yes")
     return said == truth
-
-
-def _strip(record: Record | None) -> Image.Image | None:
-    """Frames of a clip side by side; a still picture once."""
-    if record is None:
-        return None
-    try:
-        frames = decode(record.path, num_frames=FRAMES, start_s=record.start_s, end_s=record.end_s).frames
-    except UserError:
-        return None
-    count = 1 if (frames == frames[0]).all() else min(FRAMES, len(frames))
-    chosen = frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
-    small = [ImageOps.contain(Image.fromarray(f), (FRAME_PX, FRAME_PX)) for f in chosen]
-    strip = Image.new("RGB", (sum(s.width for s in small), max(s.height for s in small)), "#888")
-    left = 0
-    for picture in small:
-        strip.paste(picture, (left, 0))
-        left += picture.width
-    return strip
 
 
 def _caption(p: Prediction) -> str:

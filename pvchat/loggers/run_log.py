@@ -1,42 +1,16 @@
-"""Where metrics are logged: CSV by default, TensorBoard or W&B by one flag. All see the same names."""
+"""``metrics.csv``: what every run keeps of its training and test."""
 
 import csv
 import io
-import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
-from pvchat.errors import UserError, writing
+from pvchat.errors import writing
 from pvchat.runs import write_text
-
-LoggerName = Literal["csv", "tensorboard", "wandb", "wandb-online"]
-
-
-def make_logger(name: LoggerName, run_dir: Path, project: str) -> Logger:
-    """The Lightning logger behind ``--logger``."""
-    if name == "csv":
-        return RunLog(run_dir)
-    if name == "tensorboard":
-        return TensorBoardLogger(run_dir, name=None, version="tensorboard")
-    offline = name == "wandb"
-    if not offline:
-        _check_login()
-    return WandbLogger(project="pvchat", name=f"{project}-{run_dir.name}", save_dir=run_dir, offline=offline)
-
-
-def _check_login() -> None:
-    """W&B itself would find out after the whole set-up."""
-    import wandb
-
-    if os.environ.get("WANDB_MODE", "online") in ("online", "run") and not wandb.login(prompt=False):
-        raise UserError(
-            "--logger wandb-online needs an API key of W&B: got none. "
-            "Run `wandb login` first, or log with --logger wandb and `wandb sync` later."
-        )
 
 
 class RunLog(CSVLogger):

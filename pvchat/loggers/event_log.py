@@ -1,0 +1,49 @@
+"""TensorBoard's event files, in the folder ``tensorboard`` of a run."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+FLUSH_SECONDS = 20  # what a kill may take; metrics.csv loses nothing
+
+
+class EventLog(TensorBoardLogger):
+    """Continued by what is done with the run later. The first step of a training takes back those from it on
+    that a killed one had logged, as in ``metrics.csv``: TensorBoard leaves out what such a mark precedes."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir, name=None, version="tensorboard")
+        self._trained = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> SummaryWriter:
+        if self._experiment is None:
+            self._experiment = SummaryWriter(self.log_dir, flush_secs=FLUSH_SECONDS)
+        return self._experiment
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        if not self._trained and any(name.startswith("train/") for name in metrics):
+            self._trained = True
+            if any(Path(self.log_dir).glob("events.*")):
+                self._forget_from(step or 0)
+        super().log_metrics(metrics, step)
+
+    def _forget_from(self, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        mark = Event(step=step, session_log=SessionLog(status=SessionLog.START))
+        self.experiment._get_file_writer().add_event(mark, step)
+
+    def save(self) -> None:
+        """Lightning's also writes a file of hyperparameters, which are in ``config.yaml``."""
+        if self._experiment is not None:
+            self._experiment.flush()
+
+    def finalize(self, status: str) -> None:
+        if self._experiment is not None:
+            self._experiment.close()
+            self._experiment = None

@@ -1,0 +1,111 @@
+"""W&B: offline into the run folder, or online; a server that is gone stops no training."""
+
+import hashlib
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import WandbLogger
+
+from pvchat.errors import UserError
+
+PROJECT = "pvchat"
+SWEEP = "WANDB_SWEEP_ID"  # set by `wandb agent` for the runs that it starts
+START_SECONDS, END_SECONDS = 30.0, 60.0  # what a server that does not answer may take of a run's time
+STEP = "trainer/global_step"
+
+_started: set[str] = set()
+
+
+class WandbLog(WandbLogger):
+    """One W&B run for a run folder: what resumes or tests it later continues it. Inside a sweep it is the run
+    of the agent, elsewhere a run that somebody else began in this process is used.
+
+    What is logged goes to disk first, also online: when the server is gone the training goes on, and what it
+    did not get is sent by ``wandb sync``."""
+
+    def __init__(self, run_dir: Path, name: str, *, online: bool) -> None:
+        if online:
+            _check_login()
+        super().__init__(name=f"{name}-{run_dir.name}", save_dir=run_dir, offline=not online, project=PROJECT)
+        if SWEEP not in os.environ:
+            self._id = _run_id(run_dir.absolute(), name)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self._experiment = self._begin()
+        return self._experiment
+
+    def _begin(self) -> Any:
+        import wandb
+
+        if wandb.run is not None and wandb.run.id in _started - {self._id}:
+            wandb.finish()  # of another run folder
+        run = wandb.run or self._init()
+        _started.add(run.id)
+        run.define_metric(STEP)
+        run.define_metric("*", step_metric=STEP, step_sync=True)
+        return run
+
+    def _init(self) -> Any:
+        import wandb
+
+        ours = {} if SWEEP in os.environ else {"id": self._id, "project": PROJECT, "resume": "allow"}
+        given: dict[str, Any] = {"name": self._name, "dir": self._save_dir, **ours}
+        given["settings"] = wandb.Settings(init_timeout=START_SECONDS, finish_timeout=END_SECONDS)
+        if not self._offline:
+            try:
+                return wandb.init(**given)  # offline nevertheless where WANDB_MODE says so
+            except wandb.errors.CommError as error:
+                print(
+                    f"W&B does not answer ({_first_line(error)}): this run is logged offline. Send it later: "
+                    f"wandb sync {self._save_dir}/wandb/offline-run-*",
+                    file=sys.stderr,
+                )
+        given.pop("resume", None)  # wandb says that it cannot, offline
+        return wandb.init(**given, mode="offline")
+
+
+def show_config(logger: WandbLogger, config: Mapping[str, Any]) -> None:
+    """The resolved ``config`` of a run, each value under the name that it has on the command line, which is
+    also that of a sweep's parameter. What a sweep has set stays as it is."""
+    run_config = logger.experiment.config
+    swept = set(run_config.keys()) if SWEEP in os.environ else set()
+    new = {name: value for name, value in _flat(config) if name not in swept}
+    run_config.update(new, allow_val_change=True)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _check_login() -> None:
+    """W&B itself would find out after the whole set-up."""
+    import wandb
+
+    if os.environ.get("WANDB_MODE", "online") in ("online", "run") and not wandb.login(prompt=False):
+        raise UserError(
+            "--logger wandb-online needs an API key of W&B: got none. "
+            "Run `wandb login` first, or log with --logger wandb and `wandb sync` later."
+        )
+
+
+def _run_id(run_dir: Path, name: str) -> str:
+    """The same whenever the folder is used, and no other's."""
+    place = hashlib.sha256(f"{uuid.getnode()} {run_dir}".encode()).hexdigest()[:8]
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in f"{name}-{run_dir.name}")
+    return f"{plain[-100:]}-{place}"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
