@@ -54,6 +54,8 @@ TIERS = {
         "cli",
         "commands",
         "compare_command",
+        "dashboard",
+        "dashboard_command",
         "data_command",
         "doctor",
         "evaluate_command",

@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     experiments.chat(add("chat", help="talk about a clip with a personalised model"))
     experiments.compare(add("compare", help="do two runs, or groups of runs, differ by more than chance?"))
     experiments.report(add("report", help="one page about a run, or all runs of a folder"))
+    experiments.dashboard(add("dashboard", help="the W&B workspace and report of a project, as code"))
     experiments.rerun(add("rerun", help="repeat a run from its record: are the metrics the same?"))
     experiments.evaluate(add("evaluate", help="score a run, or answers of any other system, with intervals"))
     experiments.sweep(add("sweep", help="run the points of a W&B sweep file, without a server"))

@@ -110,6 +110,19 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(module="pvchat.report_command")
 
 
+def dashboard(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Builds a W&B workspace (attention, token curve, sparsity, training, cost, pictures, answers) and a "
+        "report for the runs of a project, and saves both there. Without a server: --print or --out. Needs "
+        "the extra `dashboard`."
+    )
+    parser.add_argument("--entity", metavar="NAME", help="user or team (default: yours)")
+    parser.add_argument("--project", default="pvchat", metavar="NAME", help="default: pvchat")
+    parser.add_argument("--print", action="store_true", help="print them as JSON, save nothing")
+    parser.add_argument("--out", metavar="FILE", help="write them as JSON, save nothing")
+    parser.set_defaults(module="pvchat.dashboard_command")
+
+
 def rerun(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Trains and tests again what the record of a run says, in a folder of its own. On a CPU the metrics "

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +73,10 @@ class WandbLog(WandbLogger):
 
 
 def show_config(logger: WandbLogger, config: Mapping[str, Any]) -> None:
-    """The resolved ``config`` of a run, each value under the name that it has on the command line, which is
-    also that of a sweep's parameter. What a sweep has set stays as it is."""
+    """The resolved ``config`` of a run. What a sweep has set stays as it is."""
     run_config = logger.experiment.config
     swept = set(run_config.keys()) if SWEEP in os.environ else set()
-    new = {name: value for name, value in _flat(config) if name not in swept}
-    run_config.update(new, allow_val_change=True)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    run_config.update({k: v for k, v in config.items() if k not in swept}, allow_val_change=True)
 
 
 def _check_login() -> None:

@@ -1,0 +1,48 @@
+"""Reads the file that W&B keeps of a run (``run-*.wandb``), record by record: LevelDB's log format."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wandb.proto.wandb_internal_pb2 import Record
+
+BLOCK, FILE_HEADER, HEADER = 32768, 7, struct.Struct("<IHB")
+FULL, LAST = 1, 4
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Whole records; half of one, where the writer was killed, is left out."""
+    data, at, parts = path.read_bytes(), FILE_HEADER, b""
+    while at + HEADER.size <= len(data):
+        if BLOCK - at % BLOCK < HEADER.size:  # the rest of a block that holds no header is padding
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = HEADER.unpack_from(data, at)
+        parts += data[at + HEADER.size : at + HEADER.size + length]
+        at += HEADER.size + length
+        if kind in (FULL, LAST):
+            yield Record.FromString(parts)
+            parts = b""
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """What was logged, in its order."""
+    rows = [record.history for record in read_records(path) if record.HasField("history")]
+    return [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
+        for row in rows
+    ]
+
+
+def read_run_config(path: Path) -> dict[str, Any]:
+    """The config as it was left."""
+    config: dict[str, Any] = {}
+    for record in read_records(path):
+        updates = [record.config] if record.HasField("config") else []
+        if record.HasField("run"):
+            updates.append(record.run.config)
+        for update in updates:
+            config |= {item.key: json.loads(item.value_json) for item in update.update if item.key}
+    return config
