@@ -1,8 +1,11 @@
 """``pvchat sweep FILE``: the points of a W&B sweep file, run here, planned for a cluster, or one of them."""
 
 import argparse
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import mean
 
 from pvchat.errors import UserError
 from pvchat.runs import write_json, write_text
@@ -63,9 +66,26 @@ def _out(options: argparse.Namespace) -> Path:
 
 
 def _announce(folder: SweepFolder, workers: int) -> None:
-    points = folder.points
-    done = sum(folder.state(p) in ("finished", "failed", "stopped") for p in points)
+    """How much is to be done, before it begins."""
+    about = [folder.about(p) for p in folder.points]
+    done = sum(a["state"] in ("finished", "failed", "stopped") for a in about)
+    left = folder.sweep.size - done
     _say(f"{folder.path / SWEEP}: {folder.sweep.size} runs, {done} of them done, {workers} at a time.")
+    seconds = [a["seconds"] for a in about if "seconds" in a]
+    if left and seconds:
+        _say(f"Expected: {mean(seconds) * left / workers / 3600:.2f} hours, as those that are done.")
+    elif left and "pvchat" in str(folder.sweep.config.get("program")):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            hours = pool.submit(_expected_hours, folder.path).result()
+        roughly = "not known before the first is done" if hours is None else f"{hours * left:.2f} hours"
+        _say(f"Expected by the plan, training alone: {roughly}; after the first run it is measured.")
+
+
+def _expected_hours(folder: Path) -> float | None:
+    from pvchat.sweeping.sweep_plan import expected_hours
+
+    return expected_hours(folder)
 
 
 def _summarise(folder: SweepFolder) -> None:

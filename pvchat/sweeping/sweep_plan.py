@@ -2,11 +2,15 @@
 
 import math
 import shlex
+import time
 from pathlib import Path
 
+import torch
+
+from pvchat.errors import UserError
 from pvchat.planning.devices import DEVICES
 from pvchat.planning.plan_command import simulate
-from pvchat.planning.report import needed_gigabytes, training_hours
+from pvchat.planning.report import STAGES, needed_gigabytes, training_hours
 from pvchat.runs import write_text
 from pvchat.sweeping.sweep_folder import Point, SweepFolder
 
@@ -58,6 +62,29 @@ def plan_sweep(folder: SweepFolder, *, device: str, hours_per_job: float | None,
         f"{needed:.1f} GB of {gpu.gigabytes:g} GB are needed: {fits}. Planned from point {first.number}.\n"
         f"sbatch {script}"
     )
+
+
+def expected_hours(folder: Path) -> float | None:
+    """Of training one point on this machine, at the speed of a matrix product here; None where the first
+    point cannot be planned. For a process of its own: torch takes memory that the runs need."""
+    try:
+        done = simulate(options_of(first_point(SweepFolder(folder))))
+    except UserError:
+        return None
+    flops = sum(done.steps[stage] * done.plan.steps[stage, done.plan.configured].flops for stage in STAGES)
+    return flops / (SHARE * _speed()) / 3600
+
+
+def _speed() -> float:
+    """Operations a second of a matrix product in float32."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a = torch.rand(1024, 1024, device=device)
+    (a @ a).sum().item()
+    started = time.perf_counter()
+    for _ in range(10):
+        b = a @ a
+    b.sum().item()
+    return float(10 * 2 * 1024**3 / (time.perf_counter() - started))
 
 
 def write_script(folder: SweepFolder, *, hours: float, hours_per_job: float | None, workers: int) -> Path:

@@ -1,0 +1,154 @@
+"""Sweeps of a training that takes no time, through the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pvchat import cli
+from pvchat.sweeping import runner
+from pvchat.sweeping.locks import hold
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.02)
+
+
+def states(folder: Path) -> list[str]:
+    points = (folder / "points.jsonl").read_text().splitlines()
+    files = [folder / f"{n:04d}" / "point.json" for n in range(1, len(points) + 1)]
+    return [json.loads(f.read_text())["state"] if f.is_file() else "pending" for f in files]
+
+
+def test_a_failing_point_is_listed_and_the_others_go_on(
+    sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["sweep", str(sweep({"values": [2, 3, 4]})), "--out", str(out), "--workers", "2"]
+    with pytest.raises(SystemExit) as end:
+        cli.main(call)
+    assert end.value.code == 1
+    assert states(out) == ["finished", "failed", "finished"]
+    shown = capsys.readouterr().out
+    assert "Best: x=4." in shown
+    assert "- 2 (x=3) failed: x must not be 3: got 3." in shown
+    assert json.loads((out / "summary.json").read_text())["rows"][0]["metrics"] == [2.0]
+    before = log.read_text()
+    with pytest.raises(SystemExit):
+        cli.main(call)
+    assert log.read_text() == before, "nothing is done twice"
+    with pytest.raises(SystemExit):
+        cli.main([*call, "--retry-failed"])
+    assert log.read_text() == before + "begun 3\n"
+
+
+def test_seeds_are_one_row(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parameters = {"x": {"values": [1, 2]}, "seed_everything": {"values": [0, 1]}}
+    file = sweep({}, parameters=parameters)
+    assert cli.main(["sweep", str(file), "--out", str(tmp_path / "out"), "--workers", "2"]) == 0
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
+    assert rows == [
+        {"values": {"x": 1}, "points": [1, 2], "metrics": [1.0, 1.0]},
+        {"values": {"x": 2}, "points": [3, 4], "metrics": [2.0, 2.0]},
+    ]
+
+
+def test_a_sweep_grows_but_is_no_other(
+    sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    assert cli.main(["sweep", str(sweep({"values": [1]})), "--out", out]) == 0
+    assert cli.main(["sweep", str(sweep({"values": [1, 2]})), "--out", out]) == 0
+    assert log.read_text().count("done") == 2
+    assert cli.main(["sweep", str(sweep({"values": [2]})), "--out", out]) == 2
+    assert "a folder holds one sweep" in capsys.readouterr().err
+    assert cli.main(["sweep", str(sweep({"values": [1, 2]}, seconds=1)), "--out", out]) == 2
+    assert "has another (command). Give another --out." in capsys.readouterr().err
+    assert cli.main(["sweep", out]) == 0  # goes on without its file
+
+
+def test_a_metric_that_no_run_logs(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = sweep({"values": [1, 2]}, metric={"name": "test/skore"})
+    assert cli.main(["sweep", str(file), "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("metric.name must be something that runs log") == 1
+    assert "has no 'test/skore', but test/score" in shown
+    assert states(tmp_path / "out") == ["finished", "finished"]
+    file = sweep({"values": [1, 2]})
+    assert cli.main(["sweep", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert "Best: x=2." in capsys.readouterr().out
+
+
+def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, file = tmp_path / "out", str(sweep({"values": [1]}))
+    out.mkdir()
+    held = hold(out / ".lock")
+    assert held is not None
+    assert cli.main(["sweep", file, "--out", str(out)]) == 2
+    assert "another is at work" in capsys.readouterr().err
+    os.close(held)
+    held = hold(out / ".0001.lock")
+    assert held is not None
+    assert cli.main(["sweep", str(out), "--point", "1"]) == 2
+    assert "a point is done by one process" in capsys.readouterr().err
+    os.close(held)
+    assert cli.main(["sweep", str(out), "--point", "2"]) == 2
+    assert "--point must be in 1..1: got 2." in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        cli.main(["sweep", str(out), "--point", "1"])
+    assert end.value.code == 0
+    assert states(out) == ["finished"]
+
+
+def test_hyperband_ends_what_is_behind(sweep: Any, tmp_path: Path) -> None:
+    file = sweep(
+        {"values": [1, 2, 4, 5]},
+        seconds=20,
+        metric={"name": "val/score", "goal": "maximize"},
+        early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2},
+        run_cap=2,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pvchat.cli", "sweep", file, "--out", tmp_path / "out", "--workers", "2"]
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "0001" / "point.json").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert states(tmp_path / "out") == ["stopped", "pending"]
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_search_finds_a_good_point(method: str, sweep: Any, log: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    file = sweep({"min": 4, "max": 9}, method=method, run_cap=4)
+    assert cli.main(["sweep", str(file), "--out", str(tmp_path / "out"), "--workers", "2"]) == 0
+    assert states(tmp_path / "out") == ["finished"] * 4
+    assert len(log.read_text().splitlines()) == 8
+
+
+def test_killed_and_resumed_each_point_is_done_once(sweep: Any, log: Path, tmp_path: Path) -> None:
+    """SIGKILL of the sweep alone: its two trainings go on, and the next sweep waits for them."""
+    file, out = sweep({"values": [1, 2, 4, 5]}, seconds=2), tmp_path / "out"
+    words = ["sweep", str(file), "--out", str(out), "--workers", "2"]
+    process = subprocess.Popen([sys.executable, "-m", "pvchat.cli", *words])
+    deadline = time.monotonic() + 60
+    while not log.is_file() or log.read_text().count("begun") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert cli.main(words) == 0
+    assert sorted(log.read_text().split("\n")[:-1]) == sorted(
+        f"{what} {x}" for what in ("begun", "done") for x in (1, 2, 4, 5)
+    )
+    assert states(out) == ["finished"] * 4

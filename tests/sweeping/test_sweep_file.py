@@ -1,0 +1,151 @@
+"""Our sweep files, and what is wrong with others."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny import ROOT, TINY
+
+from pvchat import lightning_cli
+from pvchat.errors import UserError
+from pvchat.lightning_cli import PVChatCLI
+from pvchat.provenance import differences
+from pvchat.sweeping.search import Trial
+from pvchat.sweeping.sweep_file import SweepFile, read_sweep
+
+SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
+every_sweep = pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+
+
+def points(sweep: SweepFile) -> list[dict[str, Any]]:
+    if sweep.method == "grid":
+        return sweep.points()
+    pytest.importorskip("optuna")
+    return [sweep.suggest([Trial({n: g["min"] for n, g in sweep.config["parameters"].items()}, 0.5)])]
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], dict[str, Any]]:
+    """The config that the real parser makes of a command; nothing is built."""
+
+    class StopError(Exception):
+        pass
+
+    def stop(self: PVChatCLI) -> None:
+        raise StopError(self.config[self.subcommand])
+
+    def resolved(command: list[str]) -> dict[str, Any]:
+        with pytest.raises(StopError) as found:
+            lightning_cli.run(command[command.index("fit") :])
+        config: dict[str, Any] = found.value.args[0].as_dict()
+        return config
+
+    monkeypatch.setattr(PVChatCLI, "before_instantiate_classes", stop)
+    monkeypatch.chdir(ROOT)
+    return resolved
+
+
+@every_sweep
+def test_it_states_its_question_and_expands(path: Path) -> None:
+    first, second = path.read_text().splitlines()[:2]
+    assert f"pvchat sweep sweeps/{path.name}" in first
+    assert "?" in second
+    sweep = read_sweep(path)
+    assert sweep.size > 1
+    assert path.stem == sweep.config["name"]
+    if sweep.method == "grid":
+        assert len(sweep.points()) == sweep.size
+        assert sweep.config["parameters"]["seed_everything"] == {"values": [0, 1, 2]}
+
+
+@every_sweep
+def test_points_change_exactly_what_they_name(
+    path: Path, resolve: Callable[[list[str]], dict[str, Any]]
+) -> None:
+    """Of seed 0, to save time: the other seeds are the same flags."""
+    sweep = read_sweep(path)
+    plain = resolve(sweep.command({}))
+    for values in points(sweep):
+        if values.get("seed_everything", 0):
+            continue
+        named = {k: v for k, v in values.items() if k != "config"}
+        overlay = yaml.safe_load(Path(values["config"]).read_text()) if "config" in values else {}
+        allowed = [*named, *differences(overlay, {})]
+        changed = differences(plain, resolve(sweep.command(values)))
+        for name in changed:
+            under = [a for a in allowed if name == a or name.startswith(f"{a}.")]
+            swapped = [a for a in allowed if a.endswith(".class_path") and name.startswith(a[:-10])]
+            swapped += [a for a in allowed if a.startswith(f"{name}.") or name.startswith(f"{a}.")]
+            assert under or swapped, f"{values} changes {name}: {changed[name]}"
+        now = resolve(sweep.command(values))
+        for name, value in named.items():
+            found: Any = now
+            for key in name.split("."):
+                found = found[key]
+            assert found == (yaml.safe_load(value) if isinstance(value, str) else value), name
+
+
+def test_the_command_is_that_of_an_agent(tmp_path: Path) -> None:
+    sweep = read_sweep(ROOT / "sweeps" / "tokens.yaml", more=["--name", "mine"], base="mine.yaml")
+    command = sweep.command({"model.chat.init_args.num_soft_tokens": 4, "seed_everything": 2})
+    assert command[-5:] == [
+        "--logger=csv",
+        "--name",
+        "mine",
+        "--model.chat.init_args.num_soft_tokens=4",
+        "--seed_everything=2",
+    ]
+    assert "--config=mine.yaml" in command
+    assert "--config=experiments/laptop.yaml" not in command
+
+
+GRID = {"values": [1, 2]}
+STOP = {"type": "hyperband"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metod": "grid"}, "unknown key metod; known: program, command"),
+        ({"method": "best"}, "method must be grid, random or bayes: got best."),
+        ({"metric": {"name": "a", "gaol": "minimize"}}, "unknown key metric.gaol"),
+        ({"metric": None}, "metric must have the name of what points are compared by"),
+        ({"parameters": {}}, "parameters must name what is swept: got none."),
+        ({"parameters": {"x": {"values": []}}}, "x must have at least one value: .* so the grid is empty"),
+        ({"parameters": {"x": {"value": 1, "vals": []}}}, "unknown key parameters.x.vals"),
+        ({"parameters": {"x": {"values": [1, None]}}}, 'x has a null, .* write "null" in quotes'),
+        ({"parameters": {"x": {"values": [1, 1]}}}, "x must have different values"),
+        ({"parameters": {"x": {"parameters": {"y": GRID}}}}, "nested parameters would replace whole groups"),
+        ({"parameters": {"x": {"min": 0.1, "max": 1.0}}}, "whole min and max in a grid"),
+        ({"parameters": {"x": GRID, "seed": GRID}}, "seed is swept, so it cannot be given as an option too"),
+        ({"method": "random"}, "run_cap must say how many points random search takes"),
+        ({"command": ["${program}", "${args}"]}, "command must hold fit and"),
+        ({"early_terminate": STOP}, "early_terminate must have min_iter, or max_iter and s"),
+    ],
+)
+def test_what_is_wrong_is_said(changes: dict[str, Any], message: str, sweep: Any) -> None:
+    with pytest.raises(UserError, match=message):
+        read_sweep(sweep(GRID, **changes), more=["--seed=1"])
+
+
+def test_without_optuna_a_grid_still_works(sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert read_sweep(sweep(GRID)).points() == [{"x": 1}, {"x": 2}]
+    with pytest.raises(UserError, match="random and bayes search need Optuna: it is not installed"):
+        read_sweep(sweep({"min": 1, "max": 2}, method="random", run_cap=1)).points()
+
+
+@pytest.mark.slow
+@every_sweep
+def test_the_first_point_trains_a_step(
+    path: Path, tmp_path: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    small = ["-c", TINY, f"--data.source.path={tiny_corpus}", "--trainer.fast_dev_run=true"]
+    sweep = read_sweep(path, more=[*small, f"--data.cache_dir={tiny_corpus.parent / 'cache'}"])
+    command = sweep.command(points(sweep)[0])
+    cli = lightning_cli.run([*command[command.index("fit") :], f"--run_dir={tmp_path / 'run'}"])
+    assert cli.trainer.global_step == 1
