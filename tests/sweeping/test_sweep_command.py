@@ -109,14 +109,13 @@ def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.Capt
 
 def test_hyperband_ends_what_is_behind(sweep: Any, tmp_path: Path) -> None:
     file = sweep(
-        {"values": [1, 2, 4, 5]},
-        seconds=20,
+        {"values": [1, 2, 4]},
+        seconds=60,
         metric={"name": "val/score", "goal": "maximize"},
-        early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2},
-        run_cap=2,
+        early_terminate={"type": "hyperband", "min_iter": 2, "eta": 3},
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "pvchat.cli", "sweep", file, "--out", tmp_path / "out", "--workers", "2"]
+        [sys.executable, "-m", "pvchat.cli", "sweep", file, "--out", tmp_path / "out", "--workers", "3"]
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "0001" / "point.json").is_file():
@@ -124,7 +123,7 @@ def test_hyperband_ends_what_is_behind(sweep: Any, tmp_path: Path) -> None:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
-    assert states(tmp_path / "out") == ["stopped", "pending"]
+    assert states(tmp_path / "out") == ["stopped", "pending", "pending"]
 
 
 @pytest.mark.parametrize("method", ["random", "bayes"])

@@ -149,3 +149,4 @@ def test_the_first_point_trains_a_step(
     command = sweep.command(points(sweep)[0])
     cli = lightning_cli.run([*command[command.index("fit") :], f"--run_dir={tmp_path / 'run'}"])
     assert cli.trainer.global_step == 1
+    assert any(name.startswith("test/main/") for name in cli.model.metrics) == ("--then_test=true" in command)

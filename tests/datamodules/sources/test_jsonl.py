@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from jsonargparse import ArgumentParser
+from tiny import make_corpus
 
 from pvchat.datamodules.personalized import PersonalizedDataModule
 from pvchat.datamodules.sources import ManifestSource
@@ -56,3 +57,18 @@ def test_training_on_some_origins_only(tmp_path: Path, line: Line, write_manifes
     left_out = {r.id for r in ManifestSource(path).records()} - {r.id for r in chosen.records()}
     assert left_out == {"train-generated"}
     assert chosen.fingerprint != ManifestSource(path).fingerprint
+
+
+def test_the_first_subjects_alone(tmp_path: Path) -> None:
+    """The others become strangers; what was asked about them alone is no longer there."""
+    path = make_corpus(tmp_path, ("tom", "ann", "bob"), clips={"train": 2, "test": 2})
+    everybody, two = ManifestSource(path), ManifestSource(path, num_subjects=2)
+    assert two.subjects == ("tom", "ann")
+    records = two.records()
+    assert 0 < len(records) < len(everybody.records())
+    assert {name for r in records for name in r.presence} == {"tom", "ann"}
+    assert {name for r in records for qa in r.qa for name in qa.subjects} == {"tom", "ann"}
+    assert two.fingerprint != everybody.fingerprint
+    assert ManifestSource(path, num_subjects=3).records() == everybody.records()
+    with pytest.raises(UserError, match=r"num_subjects must be in 1\.\.3, as many as are labelled: got 4"):
+        ManifestSource(path, num_subjects=4).records()
