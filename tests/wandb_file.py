@@ -29,11 +29,16 @@ def read_records(path: Path) -> Iterator[Record]:
 
 def read_history(path: Path) -> list[dict[str, Any]]:
     """What was logged, in its order."""
-    rows = [record.history for record in read_records(path) if record.HasField("history")]
-    return [
-        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
-        for row in rows
-    ]
+    rows: list[dict[str, Any]] = []
+    for record in read_records(path):
+        if record.HasField("history"):
+            rows.append({})
+            for item in record.history.item:
+                place, (*above, last) = rows[-1], item.nested_key or [item.key]
+                for key in above:
+                    place = place.setdefault(key, {})
+                place[last] = json.loads(item.value_json)
+    return rows
 
 
 def read_run_config(path: Path) -> dict[str, Any]:
