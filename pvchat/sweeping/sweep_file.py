@@ -11,8 +11,18 @@ from pvchat.errors import UserError
 from pvchat.runs import read_config
 from pvchat.sweeping.search import Trial, Values, check_parameter, draw, grid
 
-KEYS = tuple(
-    "program command name description project entity method metric parameters run_cap early_terminate".split()
+KEYS = (
+    "program",
+    "command",
+    "name",
+    "description",
+    "project",
+    "entity",
+    "method",
+    "metric",
+    "parameters",
+    "run_cap",
+    "early_terminate",
 )
 PARAMETER_KEYS = ("value", "values", "min", "max", "distribution", "q")
 HYPERBAND_KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
