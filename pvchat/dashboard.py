@@ -10,7 +10,6 @@ import wandb_workspaces.workspaces as ws
 NAME = "pvchat"
 ATTENTION = "model.chat.init_args.qformer.init_args.routed.class_path"
 TOKENS = "model.chat.init_args.num_soft_tokens"
-TARGET = "model.objective.init_args.smooth_proximity.init_args.target_sparsity"
 AUC, ACCURACY = "test/main/presence_auc", "test/main/presence_balanced_accuracy"
 REGULARISERS = ("train/smooth_proximity", "train/head_activation")
 PICTURES = ("test/head_activation", "test/confusion", "test/reliability")

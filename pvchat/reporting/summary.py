@@ -44,7 +44,9 @@ def summary(metrics: Mapping[str, float], *, split: str = "test") -> str:
     ]
     presence = f"{CAPTION}\n\n{render_table(['control', *COLUMNS, 'what it is'], rows, digits=2)}"
     where = f"{split}/main"
-    return "\n\n".join([presence, *_counts(metrics, where), *_open_questions(metrics, where)])
+    return "\n\n".join(
+        [presence, *_counts(metrics, where), *_open_questions(metrics, where), *_composed(metrics, where)]
+    )
 
 
 def _counts(metrics: Mapping[str, float], where: str) -> list[str]:
@@ -62,6 +64,24 @@ def _counts(metrics: Mapping[str, float], where: str) -> list[str]:
     if (beside := metrics.get(f"{where}/presence_accuracy_no_beside_another")) is not None:
         told.append(f"Asked for one subject while another is on screen, it says no to {beside:.0%}.")
     return ["\n".join(told)]
+
+
+def _composed(metrics: Mapping[str, float], where: str) -> list[str]:
+    """When does somebody appear, who does what? Beside what an answer that ignores the clip reaches."""
+    told = []
+    if (iou := metrics.get(f"{where}/when_iou")) is not None:
+        constant = metrics.get(f"{where}/when_majority", 0.0)
+        told.append(
+            f"When is somebody there? The seconds told overlap the true ones by {iou:.2f} (IoU); always "
+            f"saying the same: {constant:.2f}."
+        )
+    if (named := metrics.get(f"{where}/who_named")) is not None:
+        constant, guess = (metrics.get(f"{where}/who_named_{name}", 0.0) for name in ("majority", "uniform"))
+        told.append(
+            f"Who does it? {named:.0%} of the answers name the right person and nobody else; always the same "
+            f"person: {constant:.0%}, a guess: {guess:.0%}."
+        )
+    return ["\n".join(told)] if told else []
 
 
 def _open_questions(metrics: Mapping[str, float], where: str) -> list[str]:

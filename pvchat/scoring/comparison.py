@@ -17,6 +17,8 @@ COMPARED = {
     "clothes named": "appearance_named",
     "action named": "action_named",
     "place named": "location_named",
+    "when, IoU": "when_iou",
+    "who does it": "who_named",
 }
 OF_CLIPS = {"written answers": "presence_accuracy"}  # a clip has one side, so nothing to balance
 LEVEL = 0.05

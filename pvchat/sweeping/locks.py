@@ -2,7 +2,10 @@
 
 import os
 import sys
+import time
 from pathlib import Path
+
+TRIES, PAUSE_SECONDS = 10, 0.05
 
 
 def hold(path: Path) -> int | None:
@@ -24,6 +27,15 @@ def hold(path: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def hold_soon(path: Path) -> int | None:
+    """:func:`hold`, after a moment if need be: whoever asks :func:`is_held` has the lock for an instant."""
+    for _ in range(TRIES):
+        if (handle := hold(path)) is not None:
+            return handle
+        time.sleep(PAUSE_SECONDS)
+    return hold(path)
 
 
 def is_held(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pvchat.errors import UserError
 from pvchat.runs import CHECKPOINTS, LAST
-from pvchat.sweeping.locks import hold
+from pvchat.sweeping.locks import hold_soon
 from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder, lock_of
 
 ERROR = "pvchat: error: "
@@ -24,7 +24,7 @@ def run_point(folder: SweepFolder, number: int) -> int:
     if not 1 <= number <= len(folder.points):
         raise UserError(f"--point must be in 1..{len(folder.points)}: got {number}.")
     point = folder.points[number - 1]
-    handle = hold(lock_of(point))
+    handle = hold_soon(lock_of(point))
     if handle is None:
         raise UserError(f"a point is done by one process: another is at work on {point.folder}. Wait for it.")
     if folder.state(point) in ("finished", "failed", "stopped"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pvchat.errors import UserError
 from pvchat.sweeping.hyperband import to_stop
-from pvchat.sweeping.locks import hold
+from pvchat.sweeping.locks import hold_soon
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import LOCK, LOG, Point, SweepFolder
 
@@ -135,7 +135,7 @@ class Runner:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """One sweep process in a folder. Raises UserError where another is at work."""
-    handle = hold(path / LOCK)
+    handle = hold_soon(path / LOCK)
     if handle is None:
         raise UserError(
             f"a sweep is run by one process: another is at work in {path}. Wait for it or end it."

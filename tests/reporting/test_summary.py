@@ -56,6 +56,16 @@ def test_nothing_is_said_against_what_was_learned() -> None:
     assert "Not learned" not in summary(PRESENCE | {"test/main/action_exact": 0.5})
 
 
+def test_when_and_who_beside_what_ignores_the_clip() -> None:
+    numbers = {"when_iou": 0.481, "when_majority": 0.426}
+    numbers |= {"who_named": 0.55, "who_named_majority": 0.476, "who_named_uniform": 0.458}
+    text = summary(PRESENCE | {f"test/main/{name}": value for name, value in numbers.items()})
+    when, who = text.splitlines()[-2:]
+    assert "by 0.48 (IoU); always saying the same: 0.43." in when
+    assert who.startswith("Who does it? 55% of the answers")
+    assert who.endswith("always the same person: 48%, a guess: 46%.")
+
+
 def test_another_split() -> None:
     renamed = {key.replace("test/", "validation/"): value for key, value in (PRESENCE | OPEN).items()}
     assert summary(renamed, split="validation") == summary(PRESENCE | OPEN)
