@@ -11,6 +11,7 @@ import torch
 
 from pvchat.batch import Batch
 from pvchat.errors import UserError
+from pvchat.loggers.media import show_numbers
 from pvchat.training import PersonalizedVideoChat
 
 GB, TERA = 1e9, 1e12
@@ -36,6 +37,7 @@ class CostMonitor(L.Callback):
         self.tflop_of_one: dict[str, float] = {}  # question, by stage
         self._counting: Counter | None = None
         self._since: float | None = None
+        self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
         kept = {"samples": self.samples, "tflop": self.tflop, "tflop_of_one": dict(self.tflop_of_one)}
@@ -53,6 +55,7 @@ class CostMonitor(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
+        self._step = trainer.global_step  # the loggers count steps from 0
         if self.counter is None or trainer.world_size > 1:
             return
         if _stage(trainer, pl_module) not in self.tflop_of_one:
@@ -77,7 +80,8 @@ class CostMonitor(L.Callback):
             logged["cost/peak_memory_gb"] = memory / GB
         if self.tflop:
             logged["cost/tflop"] = self.tflop
-        pl_module.log_dict(logged, batch_size=len(batch))
+        if trainer.is_global_zero:
+            show_numbers(trainer.loggers, logged, step=self._step)
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException

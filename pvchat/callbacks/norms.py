@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from pvchat.errors import UserError
+from pvchat.loggers.media import show_numbers
 
 
 class NormMonitor(L.Callback):
@@ -37,7 +38,8 @@ class NormMonitor(L.Callback):
             if moving := [p for p in group["params"] if p.grad is not None]:
                 norms[f"train/gradient_norm/{group['name']}"] = _norm(p.grad for p in moving)
                 norms[f"train/parameter_norm/{group['name']}"] = _norm(moving)
-        pl_module.log_dict(norms)
+        if trainer.is_global_zero:
+            show_numbers(trainer.loggers, norms, step=trainer.global_step)
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:

@@ -26,17 +26,20 @@ class EventLog(TensorBoardLogger):
         return self._experiment
 
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
-        if not self._trained and any(name.startswith("train/") for name in metrics):
-            self._trained = True
-            if any(Path(self.log_dir).glob("events.*")):
-                self._forget_from(step or 0)
-        super().log_metrics(metrics, step)
+        if metrics:
+            self.prepare(next(iter(metrics)), step or 0)
+            super().log_metrics(metrics, step)
 
-    def _forget_from(self, step: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    def prepare(self, name: str, step: int) -> None:
+        """To be called before the writer is used for ``name`` at ``step``."""
+        if self._trained or not name.startswith("train/"):
+            return
+        self._trained = True
+        if any(Path(self.log_dir).glob("events.*")):
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        mark = Event(step=step, session_log=SessionLog(status=SessionLog.START))
-        self.experiment._get_file_writer().add_event(mark, step)
+            mark = Event(step=step, session_log=SessionLog(status=SessionLog.START))
+            self.experiment._get_file_writer().add_event(mark, step)
 
     def save(self) -> None:
         """Lightning's also writes a file of hyperparameters, which are in ``config.yaml``."""

@@ -1,7 +1,7 @@
 """Pictures, tables and remarks for the loggers that can show them, under the same names in each."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,10 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
+
+from pvchat.loggers.event_log import EventLog
+from pvchat.loggers.run_log import RunLog
 
 Cell = str | float | Image.Image | None
 SHEET_PX = 720  # width of the pictures of a table, where they are one picture
@@ -29,12 +33,25 @@ def show_picture(loggers: Iterable[Logger], name: str, picture: Image.Image | Fi
             logger.experiment.add_image(name, np.asarray(image), step, dataformats="HWC")
 
 
+def show_numbers(loggers: Iterable[Logger], numbers: Mapping[str, float | Tensor], *, step: int) -> None:
+    """Numbers of a training step that are not there at each: Lightning's own ``log`` would repeat the last
+    ones. To be called before the step itself is logged, whose row they join in ``metrics.csv``."""
+    values = {name: float(value) for name, value in numbers.items()}
+    for logger in loggers:
+        if isinstance(logger, RunLog):
+            logger.join(values)
+        else:
+            logger.log_metrics(values, step)
+
+
 def show_text(loggers: Iterable[Logger], name: str, text: str, *, step: int) -> None:
     """A remark at ``step``."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.log_metrics({name: text}, step)  # type: ignore[dict-item]
         elif isinstance(logger, TensorBoardLogger):
+            if isinstance(logger, EventLog):
+                logger.prepare(name, step)
             logger.experiment.add_text(name, _plain(text), step)
 
 

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.utilities import rank_zero_only
 
 from pvchat.errors import writing
 from pvchat.runs import write_text
@@ -20,6 +22,16 @@ class RunLog(CSVLogger):
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir, name=None, version="", flush_logs_every_n_steps=1)
+        self._joined: dict[str, float] = {}
+
+    def join(self, metrics: Mapping[str, float]) -> None:
+        """Put ``metrics`` into the next row."""
+        self._joined |= metrics
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        joined, self._joined = self._joined, {}
+        super().log_metrics({**metrics, **joined}, step)
 
     @property
     @rank_zero_experiment

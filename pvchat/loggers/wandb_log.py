@@ -64,7 +64,7 @@ class WandbLog(WandbLogger):
                 return wandb.init(**given)  # offline nevertheless where WANDB_MODE says so
             except wandb.errors.CommError as error:
                 print(
-                    f"W&B does not answer ({_first_line(error)}): this run is logged offline. Send it later: "
+                    f"W&B does not take the run ({_first_line(error)}): this run is logged offline. Send it later: "
                     f"wandb sync {self._save_dir}/wandb/offline-run-*",
                     file=sys.stderr,
                 )
@@ -80,10 +80,16 @@ def show_config(logger: WandbLogger, config: Mapping[str, Any]) -> None:
 
 
 def _check_login() -> None:
-    """W&B itself would find out after the whole set-up."""
+    """W&B itself would find out after the whole set-up. Whether a key is right shows when the run begins."""
     import wandb
 
-    if os.environ.get("WANDB_MODE", "online") in ("online", "run") and not wandb.login(prompt=False):
+    if os.environ.get("WANDB_MODE", "online") not in ("online", "run"):
+        return
+    try:
+        found = wandb.login(prompt=False)
+    except wandb.errors.CommError:  # of a server that does not answer, or does not know the key
+        return
+    if not found:
         raise UserError(
             "--logger wandb-online needs an API key of W&B: got none. "
             "Run `wandb login` first, or log with --logger wandb and `wandb sync` later."

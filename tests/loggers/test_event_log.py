@@ -5,6 +5,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pvchat.loggers.event_log import EventLog
+from pvchat.loggers.media import show_text
 
 
 def logged(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -24,6 +25,20 @@ def test_a_resumed_run_continues_from_its_step(tmp_path: Path) -> None:
     write(tmp_path, "train/loss", {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0})
     write(tmp_path, "train/loss", {2: 9.0})
     assert logged(tmp_path, "train/loss") == [(0, 0.0), (1, 1.0), (2, 9.0)]
+
+
+def test_remarks_are_taken_back_too(tmp_path: Path) -> None:
+    """And that of the resumed training, which comes before its first number, stays."""
+    for steps in ((0, 2), (1,)):
+        log = EventLog(tmp_path)
+        for step in steps:
+            show_text([log], "train/stage", f"{step}", step=step)
+            log.log_metrics({"train/loss": 1.0}, step=step)
+        log.finalize("success")
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Tensors("train/stage/text_summary")] == [0, 1]
+    assert [event.step for event in events.Scalars("train/loss")] == [0, 1]
 
 
 def test_a_test_takes_nothing_back(tmp_path: Path) -> None:

@@ -108,6 +108,17 @@ def test_all_logs_have_the_same_numbers(
         assert [row[name] for row in history if name in row] == pytest.approx(values, nan_ok=True)
 
 
+def test_costly_numbers_are_not_at_each_step(run: Path) -> None:
+    """At the first step of each of the two epochs, in the row of that step."""
+    rows = csv_rows(run)
+    steps = [int(row["step"]) for row in rows if row["train/loss"]]
+    assert steps == list(range(len(steps)))
+    for name in ("train/gradient_norm/qformer", "cost/samples"):
+        shown = [row for row in rows if row[name]]
+        assert [int(row["step"]) for row in shown] == [0, last_image_step(run) + 1]
+        assert all(row["train/loss"] for row in shown)
+
+
 def test_late_blocks_have_norms_in_the_video_stage_alone(run: Path, events: EventAccumulator) -> None:
     steps = [event.step for event in events.Scalars("train/gradient_norm/encoder_late")]
     assert stages_of(steps, last_image_step(run)) == {"video"}

@@ -96,10 +96,11 @@ def test_a_server_that_does_not_answer(
         return begin(**given)
 
     monkeypatch.setattr("wandb.init", init)
-    monkeypatch.setattr("wandb.login", lambda **_: True)
+    monkeypatch.setattr("wandb.login", init)
+    monkeypatch.setenv("WANDB_MODE", "online")
     log = WandbLog(tmp_path, "x", online=True)
     for step in range(2):
         log.log_metrics({"train/loss": 1.0}, step=step)
-    assert capsys.readouterr().err.count("W&B does not answer (Run initialization has timed out") == 1
+    assert capsys.readouterr().err.count("W&B does not take the run (Run initialization has timed out") == 1
     wandb.finish()
     assert len(read_history(files(tmp_path)[0])) == 2
