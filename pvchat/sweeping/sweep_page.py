@@ -19,7 +19,9 @@ from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import Point, SweepFolder
 from pvchat.sweeping.sweep_table import SEED, Row, best_of, rows_of
 
-PAPER = {"num_soft_tokens": {0: 0.801, 4: 0.871, 8: 0.890, 12: 0.895, 16: 0.922, 20: 0.882}}
+PAPER: Mapping[str, Mapping[float, float]] = {
+    "num_soft_tokens": {0: 0.801, 4: 0.871, 8: 0.890, 12: 0.895, 16: 0.922, 20: 0.882}
+}
 """Accuracies of table S1."""
 FEW = 2  # a curve over as many values would be a line
 
