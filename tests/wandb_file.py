@@ -51,3 +51,9 @@ def read_run_config(path: Path) -> dict[str, Any]:
         for update in updates:
             config |= {item.key: json.loads(item.value_json) for item in update.update if item.key}
     return config
+
+
+def read_artifacts(path: Path) -> list[tuple[str, list[str]]]:
+    """Name and files of what was logged as an artifact: tables are, with their pictures."""
+    found = [record.artifact for record in read_records(path) if record.HasField("artifact")]
+    return [(artifact.name, [entry.path for entry in artifact.manifest.contents]) for artifact in found]

@@ -1,6 +1,7 @@
 """What does it answer? A few questions with frames, at the end of each stage and of a test."""
 
 from collections.abc import Sequence
+from random import Random
 
 import lightning as L
 
@@ -37,7 +38,7 @@ class SampleAnswers(L.Callback):
             loader = pl_module.data.val_dataloader()
             assert not isinstance(loader, list)
             assert loader.collate_fn is not None
-            asked = [loader.dataset[i] for i in _spread(len(loader.dataset), self.count)]  # type: ignore[arg-type]
+            asked = [loader.dataset[i] for i in _sample(len(loader.dataset), self.count)]  # type: ignore[arg-type]
             batch = loader.collate_fn(asked).to(pl_module.device)
             most = pl_module.max_new_tokens
             found = predict(pl_module.respondent, batch, "main", max_new_tokens=most)
@@ -47,7 +48,7 @@ class SampleAnswers(L.Callback):
         assert isinstance(pl_module, PersonalizedVideoChat)
         asked = [p for p in pl_module.predictions if p.control == "main"]
         if self.count and asked and can_show(trainer.loggers):
-            chosen = [asked[i] for i in _spread(len(asked), self.count)]
+            chosen = [asked[i] for i in _sample(len(asked), self.count)]
             self._show(trainer, pl_module, "test/sample_answers", chosen)
 
     def _show(
@@ -70,7 +71,6 @@ class SampleAnswers(L.Callback):
             show_table(trainer.loggers, name, COLUMNS, rows, step=trainer.global_step)
 
 
-def _spread(total: int, count: int) -> list[int]:
-    """``count`` of ``total`` places, evenly."""
-    count = min(total, count)
-    return [i * total // count for i in range(count)]
+def _sample(total: int, count: int) -> list[int]:
+    """``count`` of ``total`` places by chance, always the same: even ones could fall in with an order."""
+    return sorted(Random(0).sample(range(total), min(total, count)))

@@ -64,10 +64,11 @@ class WandbLog(WandbLogger):
                 return wandb.init(**given)  # offline nevertheless where WANDB_MODE says so
             except wandb.errors.CommError as error:
                 print(
-                    f"W&B does not take the run ({_first_line(error)}): this run is logged offline. "
-                    f"Send it later: wandb sync {self._save_dir}/wandb/offline-run-*",
+                    f"W&B does not take the run ({_first_line(error)}): it is logged offline. Send it later: "
+                    f"wandb sync {self._save_dir}/wandb/offline-run-*",
                     file=sys.stderr,
                 )
+                wandb.teardown()  # it would hold the id
         given.pop("resume", None)  # wandb says that it cannot, offline
         return wandb.init(**given, mode="offline")
 

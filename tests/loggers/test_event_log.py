@@ -27,8 +27,8 @@ def test_a_resumed_run_continues_from_its_step(tmp_path: Path) -> None:
     assert logged(tmp_path, "train/loss") == [(0, 0.0), (1, 1.0), (2, 9.0)]
 
 
-def test_remarks_are_taken_back_too(tmp_path: Path) -> None:
-    """And that of the resumed training, which comes before its first number, stays."""
+def test_a_remark_before_the_first_number_stays(tmp_path: Path) -> None:
+    """That of the stage a training is resumed in. TensorBoard takes back no text."""
     for steps in ((0, 2), (1,)):
         log = EventLog(tmp_path)
         for step in steps:
@@ -37,7 +37,7 @@ def test_remarks_are_taken_back_too(tmp_path: Path) -> None:
         log.finalize("success")
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [event.step for event in events.Tensors("train/stage/text_summary")] == [0, 1]
+    assert [event.step for event in events.Tensors("train/stage/text_summary")] == [0, 2, 1]
     assert [event.step for event in events.Scalars("train/loss")] == [0, 1]
 
 

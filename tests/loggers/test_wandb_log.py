@@ -74,12 +74,11 @@ def test_it_attaches_to_the_run_of_an_agent(tmp_path: Path, monkeypatch: pytest.
     (log,) = (logger for logger in loggers if isinstance(logger, WandbLog))
     show_config(log, {"seed_everything": 4, "model": {"warmup_steps": 7, "seed": 3}})
     assert (log.experiment.id, log.experiment.sweep_id) == ("made-by-the-agent", "tokens")
-    log.experiment.finish()
+    wandb.teardown()
     config = read_run_config(files(tmp_path)[0])
     assert {name: config[name] for name in swept} == swept
     assert config["model"] == {"warmup_steps": 7, "seed": 3}
     assert not any(isinstance(logger, WandbLog) for logger in make_loggers("csv", tmp_path, "x"))
-    wandb.teardown()
 
 
 def test_a_server_that_does_not_answer(
