@@ -5,23 +5,25 @@
     attention   table 2: dense, MoH, ReMoH; figure 7: does a head tell clips with the person from others?
     losses      table 3: SPR and HAE on and off
     tokens      table S1: how many soft tokens
+    persons     the first one, two or three of three people, who are all in the corpus
 
-Nine people, photos from other occasions, no identity view (``benchmarks.baselines --setting hard``). A cell
+Nine people, photos from other occasions, no identity view (``benchmarks.baselines --setting hard``); several
+persons with it, and with the steps and losses of ``benchmarks.identity --setting pairs``. A cell
 that another table has trained is not trained again, and finished runs are part of the project
 (``benchmarks.kept``). The subject is the unit, seeds are averaged inside it, each variant is tested against
 that of the paper's choice, Holm over the table. ``--report`` trains nothing.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.baselines import METHODS, Method, cells_of, drawn, interval_of, means_of
 from benchmarks.grid import Cell, finished, run_grid
-from benchmarks.identity import METRICS, ROOT, corpora
+from benchmarks.identity import METRICS, ROOT, TWO, corpora
 from benchmarks.kept import Kept
-from benchmarks.people import SUBJECTS
+from benchmarks.people import SUBJECTS, TV
 from pvchat.reporting.table import Cell as TableCell
 from pvchat.reporting.table import render_table
 from pvchat.statistics import Comparison, compare, holm, subjects_needed
@@ -46,6 +48,8 @@ class Table:
     chosen: str
     variants: Mapping[str, Method]
     paper: Mapping[str, float] = field(default_factory=dict)
+    setting: str = "hard"
+    people: tuple[str, ...] = SUBJECTS
     tested: tuple[str, ...] = ("AUC",)
 
 
@@ -57,6 +61,11 @@ def _tokens(count: int) -> Method:
     """The bench has 4, so that this cell is that of the other tables."""
     change = () if count == 4 else (f"--model.chat.init_args.num_soft_tokens={count}",)
     return Method(REMOH.configs, change, rate=REMOH.rate)
+
+
+def _threes(people: Sequence[str]) -> list[str]:
+    """Each of ``people`` with the next two, so that everybody is once the first."""
+    return ["+".join(people[(i + n) % len(people)] for n in range(3)) for i in range(len(people))]
 
 
 TABLES = {
@@ -81,6 +90,12 @@ TABLES = {
         {str(n): _tokens(n) for n in (0, 4, 8, 12, 16, 20)},
         {"0": 0.801, "4": 0.871, "8": 0.890, "12": 0.895, "16": 0.922, "20": 0.882},
     ),
+    "persons": Table(
+        "1",
+        {str(n): Method(REMOH.configs, (*TWO, f"--data.source.num_subjects={n}")) for n in (1, 2, 3)},
+        setting="easy",
+        people=(*_threes(TV), *_threes(SUBJECTS[len(TV) :])),
+    ),
 }
 Results = list[tuple[Cell, dict[str, float]]]
 
@@ -89,15 +104,16 @@ def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--table", choices=TABLES, required=True)
-    parser.add_argument("--subjects", nargs="+", default=SUBJECTS, help="some of them; default: all")
+    parser.add_argument("--subjects", nargs="+", help="some of them; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "bench")
     parser.add_argument("--report", action="store_true", help="train nothing, print what is finished")
     options = parser.parse_args()
     table = TABLES[options.table]
-    manifests = corpora(options.subjects, options.seeds, options.out / "corpora", "identity")
-    cells = cells_of("hard", table.variants, manifests)
+    people = options.subjects or table.people
+    manifests = corpora(people, options.seeds, options.out / "corpora", "identity")
+    cells = cells_of(table.setting, table.variants, manifests)
     kept = Kept("ablations")
     if options.report:
         results = finished(cells, options.out / "runs", kept)

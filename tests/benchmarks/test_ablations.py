@@ -7,7 +7,7 @@ import pytest
 from benchmarks.ablations import COLUMNS, TABLES, Results, report, verdict
 from benchmarks.baselines import METHODS, cells_of
 from benchmarks.grid import Cell
-from benchmarks.people import SUBJECTS
+from benchmarks.people import SUBJECTS, TV
 
 MANIFESTS = {(who, seed): Path(f"{who}-{seed}") for who in SUBJECTS for seed in (0, 1)}
 
@@ -29,6 +29,13 @@ def test_tables_share_the_cell_of_the_whole_model() -> None:
         cells = cells_of("hard", TABLES[table].variants, MANIFESTS)
         assert [(c.configs, c.overrides) for c in cells if c.labels["variant"] == variant] == whole
         assert len({(c.configs, c.overrides, c.manifest) for c in cells}) == len(cells)
+
+
+def test_everybody_is_once_the_first_of_three_of_a_kind() -> None:
+    threes = [name.split("+") for name in TABLES["persons"].people]
+    assert [three[0] for three in threes] == list(SUBJECTS)
+    assert all(len(set(three)) == 3 for three in threes)
+    assert all(len({who in TV for who in three}) == 1 for three in threes)
 
 
 @pytest.mark.parametrize(
