@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ def read_records(path: Path) -> Iterator[Record]:
         if kind in (FULL, LAST):
             yield Record.FromString(parts)
             parts = b""
+
+
+def wait_for_end(path: Path, *, seconds: float = 60.0) -> Path:
+    """``path``, once it says that its run is over: another process writes it, and is not always done when
+    ``finish`` returns."""
+    until = time.monotonic() + seconds
+    while not any(record.HasField("exit") for record in read_records(path)):
+        assert time.monotonic() < until, f"{path} has no end"
+        time.sleep(0.2)
+    return path
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """TensorBoard's event files, in the folder ``tensorboard`` of a run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class EventLog(TensorBoardLogger):
             self._experiment = SummaryWriter(self.log_dir, flush_secs=FLUSH_SECONDS)
         return self._experiment
 
-    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         if metrics:
             self.prepare(next(iter(metrics)), step or 0)
             super().log_metrics(metrics, step)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from wandb_file import read_history, read_run_config
+from wandb_file import read_history, read_run_config, wait_for_end
 
 from pvchat.errors import UserError
 from pvchat.loggers import EventLog, RunLog, WandbLog, make_loggers
@@ -21,8 +21,10 @@ def finished() -> Iterator[None]:
     wandb.finish()
 
 
-def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("wandb/*run-*/*.wandb"))
+def ended(folder: Path) -> Path:
+    """What the one run of ``folder`` left."""
+    (path,) = folder.glob("wandb/*run-*/*.wandb")
+    return wait_for_end(path)
 
 
 def test_each_name_adds_to_those_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +53,7 @@ def test_a_folder_has_one_run_and_each_its_own(tmp_path: Path) -> None:
     import wandb
 
     wandb.finish()
-    (first,), (second,) = files(one), files(two)
+    first, second = ended(one), ended(two)
     assert [row["trainer/global_step"] for row in read_history(first)] == [0, 1]
     assert [row["trainer/global_step"] for row in read_history(second)] == [2]
     assert first.name.startswith("run-moh-a-b-")
@@ -74,11 +76,12 @@ def test_it_attaches_to_the_run_of_an_agent(tmp_path: Path, monkeypatch: pytest.
     (log,) = (logger for logger in loggers if isinstance(logger, WandbLog))
     show_config(log, {"seed_everything": 4, "model": {"warmup_steps": 7, "seed": 3}})
     assert (log.experiment.id, log.experiment.sweep_id) == ("made-by-the-agent", "tokens")
-    wandb.teardown()
-    config = read_run_config(files(tmp_path)[0])
+    log.experiment.finish()
+    config = read_run_config(ended(tmp_path))
     assert {name: config[name] for name in swept} == swept
     assert config["model"] == {"warmup_steps": 7, "seed": 3}
     assert not any(isinstance(logger, WandbLog) for logger in make_loggers("csv", tmp_path, "x"))
+    wandb.teardown()
 
 
 def test_a_server_that_does_not_answer(
@@ -102,4 +105,4 @@ def test_a_server_that_does_not_answer(
         log.log_metrics({"train/loss": 1.0}, step=step)
     assert capsys.readouterr().err.count("W&B does not take the run (Run initialization has timed out") == 1
     wandb.finish()
-    assert len(read_history(files(tmp_path)[0])) == 2
+    assert len(read_history(ended(tmp_path))) == 2
