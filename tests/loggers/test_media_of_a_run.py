@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import CONFIG, make_corpus
-from wandb_file import read_artifacts, read_history, read_run_config
+from wandb_file import read_artifacts, read_history, read_run_config, wait_for_end
 
 from pvchat import cli
 
@@ -61,7 +61,7 @@ def events(run: Path) -> EventAccumulator:
 def wandb_file(run: Path) -> Path:
     """One for fit and test of a process."""
     (file,) = (run / "wandb").glob("offline-run-*/*.wandb")
-    return file
+    return wait_for_end(file)
 
 
 @pytest.fixture(scope="module")
