@@ -43,9 +43,8 @@ class EventLog(TensorBoardLogger):
             self.experiment._get_file_writer().add_event(mark, step)
 
     def save(self) -> None:
-        """Lightning's also writes a file of hyperparameters, which are in ``config.yaml``."""
-        if self._experiment is not None:
-            self._experiment.flush()
+        """Nothing. Lightning calls it after each step, where to wait for the disk takes 10 ms, and writes a file
+        of hyperparameters, which are in ``config.yaml``."""
 
     def finalize(self, status: str) -> None:
         if self._experiment is not None:
