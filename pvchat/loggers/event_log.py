@@ -43,8 +43,8 @@ class EventLog(TensorBoardLogger):
             self.experiment._get_file_writer().add_event(mark, step)
 
     def save(self) -> None:
-        """Nothing. Lightning calls it after each step, where to wait for the disk takes 10 ms, and writes a file
-        of hyperparameters, which are in ``config.yaml``."""
+        """Nothing. Lightning calls it after each step, where waiting for the disk takes 10 ms, and writes
+        hyperparameters, which are in ``config.yaml``, to a file."""
 
     def finalize(self, status: str) -> None:
         if self._experiment is not None:

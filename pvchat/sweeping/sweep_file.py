@@ -9,7 +9,7 @@ from typing import Any
 
 from pvchat.errors import UserError
 from pvchat.runs import read_config
-from pvchat.sweeping.search import Trial, Values, check_parameter, draw, grid
+from pvchat.sweeping.suggestions import Trial, Values, check_parameter, draw, grid
 
 KEYS = (
     "program",

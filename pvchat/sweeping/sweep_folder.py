@@ -13,7 +13,7 @@ import yaml
 from pvchat.errors import UserError
 from pvchat.runs import METRICS, open_run, read_config, read_json, write_json, write_jsonl, write_text
 from pvchat.sweeping.locks import is_held
-from pvchat.sweeping.search import Trial, Values
+from pvchat.sweeping.suggestions import Trial, Values
 from pvchat.sweeping.sweep_file import SweepFile
 
 SWEEP, POINTS, POINT, LOG, LOCK = "sweep.yaml", "points.jsonl", "point.json", "log.txt", ".lock"

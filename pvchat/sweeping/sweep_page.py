@@ -14,7 +14,7 @@ from pvchat.reporting.sweep_plots import plot_parallel_coordinates, plot_value_c
 from pvchat.reporting.table import Cell
 from pvchat.runs import RECORD, read_config, read_record
 from pvchat.statistics import Interval, bootstrap_interval, subject_means
-from pvchat.sweeping.search import Values
+from pvchat.sweeping.suggestions import Values
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import Point, SweepFolder
 from pvchat.sweeping.sweep_table import SEED, Row, best_of, rows_of

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from pvchat.reporting.table import Cell, render_table
-from pvchat.sweeping.search import Values
+from pvchat.sweeping.suggestions import Values
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder
 

@@ -13,7 +13,7 @@ from pvchat import lightning_cli
 from pvchat.errors import UserError
 from pvchat.lightning_cli import PVChatCLI
 from pvchat.provenance import differences
-from pvchat.sweeping.search import Trial
+from pvchat.sweeping.suggestions import Trial
 from pvchat.sweeping.sweep_file import SweepFile, read_sweep
 
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
