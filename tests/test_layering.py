@@ -29,7 +29,7 @@ TIERS = {
         "subjects",
         "threads",
     },
-    "utilities": {"assets", "endpoint", "faces", "statistics", "usage"},
+    "utilities": {"assets", "endpoint", "faces", "ray_cluster", "statistics", "usage"},
     "parts": {"datamodules", "losses", "metrics", "modules"},
     "synthesis": {"synthesis"},
     "training": {

@@ -143,6 +143,13 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="default: runs/sweeps/NAME")
     parser.add_argument("--workers", type=whole(1), default=1, help="runs at a time (default: 1)")
     parser.add_argument("--base", metavar="FILE", help="experiment in place of the first one of the command")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="by Ray Tune (extra `ray`): here, or on the cluster at ADDRESS that shares the folder",
+    )
     parser.add_argument("--point", type=whole(1), metavar="N", help="run this point alone")
     parser.add_argument("--retry-failed", action="store_true", help="run points again that failed")
     parser.add_argument(

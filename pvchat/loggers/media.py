@@ -71,7 +71,7 @@ def show_table(
 
 
 def _drawn(figure: Figure) -> Image.Image:
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib has no types
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 

@@ -6,15 +6,21 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
 from pvchat.errors import UserError
+from pvchat.ray_cluster import require_ray
 from pvchat.runs import write_json, write_text
 from pvchat.sweeping.point_run import run_point
+from pvchat.sweeping.progress import Progress
 from pvchat.sweeping.runner import Runner, alone
 from pvchat.sweeping.sweep_file import read_sweep
 from pvchat.sweeping.sweep_folder import SWEEP, SweepFolder, make_folder
 from pvchat.sweeping.sweep_page import best_config, render_sweep
 from pvchat.sweeping.sweep_table import as_json, summary
+
+if TYPE_CHECKING:
+    from pvchat.sweeping.ray_runner import RayRunner
 
 SUMMARY = "summary"  # .md, .json and .html
 BEST = "best.yaml"
@@ -33,10 +39,20 @@ def main(options: argparse.Namespace) -> None:
         if options.retry_failed:
             folder.reopen()
         _announce(folder, options.workers)
-        Runner(folder=folder, workers=options.workers, say=_say).run()
+        _runner(Progress(folder=folder, workers=options.workers, say=_say), options.ray).run()
         _summarise(folder)
     if any(folder.state(p) == "failed" for p in folder.points):
         raise SystemExit(1)
+
+
+def _runner(progress: Progress, address: str | None) -> "Runner | RayRunner":
+    """Here, or on Ray at ``address``, empty for a local cluster."""
+    if address is None:
+        return Runner(progress=progress)
+    require_ray("--ray")
+    from pvchat.sweeping.ray_runner import RayRunner
+
+    return RayRunner(progress=progress, address=address or None)
 
 
 def _begin(file: Path, options: argparse.Namespace) -> SweepFolder:

@@ -47,6 +47,17 @@ class SweepFile:
         return bool(self.config["metric"].get("goal") == "maximize")
 
     @property
+    def target(self) -> float | None:
+        """With a metric as good as this, no more points are begun."""
+        target = self.config["metric"].get("target")
+        return None if target is None else float(target)
+
+    def at_target(self, metric: float) -> bool:
+        if self.target is None:
+            return False
+        return metric >= self.target if self.maximized else metric <= self.target
+
+    @property
     def swept(self) -> list[str]:
         """Names of parameters with more than one value."""
         return [name for name, given in self.config["parameters"].items() if "value" not in given]
@@ -116,6 +127,8 @@ def _wrong(config: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
         yield from _unknown("metric.", metric, ("name", "goal", "target"))
         if metric.get("goal", "minimize") not in ("minimize", "maximize"):
             yield f"metric.goal must be minimize or maximize: got {metric['goal']}."
+        if not isinstance(metric.get("target", 0), int | float):
+            yield f"metric.target must be a number: got {metric['target']}."
     if not (isinstance(config.get("run_cap", 1), int) and config.get("run_cap", 1) > 0):
         yield f"run_cap must be a number of points: got {config['run_cap']}."
     if config["method"] != "grid" and "run_cap" not in config:

@@ -2,7 +2,6 @@
 
 Workers skip what is on disk already, so a run that was killed is resumed by running it again."""
 
-import importlib.util
 import logging
 import multiprocessing
 import os
@@ -18,13 +17,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from pvchat.errors import UserError
+from pvchat.ray_cluster import cluster, require_ray
 from pvchat.synthesis.roles import Item, Result
 
 Make = Callable[[], Callable[[Item], Result]]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _ROWS = 4  # of a block: with larger ones little work is handed back before the end of the run
-_SPARE_CPUS = 4  # Ray's own steps need some beside the workers, or the run hangs
 
 
 class LocalExecutor:
@@ -70,15 +69,17 @@ class RayExecutor:
 
     def __init__(self, workers: int, address: str | None = None, *, gpus: float = 0) -> None:
         self.workers, self.address, self.gpus = _at_least_one(workers), address, gpus
-        if importlib.util.find_spec("ray") is None:
-            raise UserError("RayExecutor needs Ray, which is not installed: pip install 'pvchat[ray]'.")
+        require_ray("RayExecutor")
 
     def map(self, make_worker: Make[Item, Result], items: Sequence[Item]) -> Iterator[Result]:
         if not items:
             return
-        with self._cluster():
+        with cluster(self.address, workers=self.workers, cpus=self.workers + 1, gpus=self.gpus):
             import ray
             from ray.exceptions import RayActorError
+
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
 
             # the limits below are to get new names in 2.64, which pyproject.toml excludes
             warnings.filterwarnings("ignore", "`ray_remote_args")
@@ -110,47 +111,6 @@ class RayExecutor:
                         wanted += 1
             except RayActorError as error:
                 raise _dead("RayExecutor") from error
-
-    @contextmanager
-    def _cluster(self) -> Iterator[None]:
-        """Connected to a cluster that has room; one of our own is shut down at the end."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
-
-        ours = not ray.is_initialized()
-        if ours:
-            cpus = {} if self.address else {"num_cpus": self.workers + _SPARE_CPUS}
-            try:
-                ray.init(
-                    self.address or "local",  # with None Ray joins any cluster it finds
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    **cpus,
-                )
-            except (ConnectionError, ValueError) as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-                raise UserError(
-                    f"a Ray cluster must be there and let us in: {self.address or 'the local one'} does not "
-                    f"({reason}). Start it with ray start, set up its token here, or give no address."
-                ) from error
-        try:
-            ray.data.DataContext.get_current().enable_progress_bars = False
-            logging.getLogger("ray.data").setLevel(logging.ERROR)
-            there, needed = (
-                ray.cluster_resources(),
-                {"CPU": self.workers + 1, "GPU": self.workers * self.gpus},
-            )
-            for kind, count in needed.items():
-                if there.get(kind, 0) < count:
-                    raise UserError(
-                        f"{self.workers} workers need {count:g} {kind}s: the Ray cluster has "
-                        f"{there.get(kind, 0):g}. Take fewer workers or a larger cluster."
-                    )
-            yield
-        finally:
-            if ours:
-                ray.shutdown()
 
 
 class _RayWorker:
