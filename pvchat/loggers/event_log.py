@@ -23,7 +23,7 @@ class EventLog(TensorBoardLogger):
     @rank_zero_experiment
     def experiment(self) -> SummaryWriter:
         if self._experiment is None:
-            self._experiment = SummaryWriter(self.log_dir, flush_secs=FLUSH_SECONDS)
+            self._experiment = _LateWriter(self.log_dir, flush_secs=FLUSH_SECONDS)
         return self._experiment
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -50,3 +50,17 @@ class EventLog(TensorBoardLogger):
         if self._experiment is not None:
             self._experiment.close()
             self._experiment = None
+
+
+class _LateWriter(SummaryWriter):
+    """Makes its file with the first entry: Lightning asks for the writer before it is known whether the run
+    begins at all, and a run that is refused leaves nothing."""
+
+    _late = False
+
+    def __init__(self, log_dir: str, *, flush_secs: int) -> None:
+        super().__init__(log_dir, flush_secs=flush_secs)
+        self._late = True
+
+    def _get_file_writer(self) -> Any:
+        return super()._get_file_writer() if self._late else None

@@ -50,7 +50,9 @@ def test_a_test_takes_nothing_back(tmp_path: Path) -> None:
 
 
 def test_nothing_logged_leaves_nothing(tmp_path: Path) -> None:
+    """Not even where Lightning asks for the writer, of a run that is then refused."""
     log = EventLog(tmp_path)
+    assert log.experiment is log.experiment
     log.save()
     log.finalize("success")
     assert list(tmp_path.iterdir()) == []
