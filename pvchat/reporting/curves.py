@@ -71,7 +71,7 @@ def plot_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure | None:
             axes.set_yscale("log")
         if title == "active rate":
             axes.set_ylim(0, 1.02)
-        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_title(title if len(runs) == 1 else _explained(title, names), loc="left", fontsize=10)
         axes.set_xlabel("step")
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
@@ -79,6 +79,12 @@ def plot_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure | None:
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     return figure
+
+
+def _explained(title: str, names: Sequence[str]) -> str:
+    """Where colours tell runs apart, the legend has no place for what is dashed."""
+    dashed = ["validation" if n.startswith("val/") else n.partition("/")[2] for n in names[1:]]
+    return f"{title}; dashed: {', '.join(dashed)}" if dashed else title
 
 
 def _stage_boundaries(runs: Mapping[str, Mapping[str, Curve]]) -> set[float]:
