@@ -19,8 +19,8 @@ def require_ray(what: str) -> None:
 
 @contextmanager
 def cluster(address: str | None, *, workers: int, cpus: int, gpus: float = 0) -> Iterator[None]:
-    """Connected to the cluster at ``address``, or to a local one that is shut down at the end. Raises UserError
-    where it has not ``cpus`` CPUs in all and ``gpus`` GPUs for each of the ``workers``."""
+    """Connected to the cluster at ``address``, or to a local one that is shut down at the end. Raises
+    UserError where it has not ``cpus`` CPUs in all and ``gpus`` GPUs for each of the ``workers``."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 

@@ -1,4 +1,4 @@
-"""What every way to run a sweep has in common: which point is next, which is given up, what is said of them."""
+"""What every way to run a sweep shares: which point is next, which is given up, what is said of them."""
 
 from collections.abc import Callable, Collection
 from difflib import get_close_matches

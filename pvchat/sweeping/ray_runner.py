@@ -22,9 +22,9 @@ RETRIES = 3  # of a point whose machine is lost; it goes on from its checkpoint
 
 
 class RayRunner:
-    """The points of ``progress`` on the cluster at ``address``, where pvchat is installed in the same place and
-    the working directory is shared, or on a local one. A point gets its share of the CPUs, and a GPU where the
-    cluster has one for each worker."""
+    """The points of ``progress`` on the cluster at ``address``, where pvchat is installed in the same place
+    and the working directory is shared, or on a local one. A point gets its share of the CPUs, and a GPU
+    where the cluster has one for each worker."""
 
     def __init__(self, *, progress: Progress, address: str | None) -> None:
         self.progress, self.address = progress, address
@@ -32,8 +32,8 @@ class RayRunner:
     def run(self) -> None:
         """Until no point is left. On Ctrl-C trainings are told to end: they save where they are. Raises
         UserError without a cluster that has room for the workers."""
-        # points log themselves; sessions of Tune would each ask a server for its version
-        os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+        # points log and save themselves, and what happens is said here
+        os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
         workers, points = self.progress.workers, Points(self.progress)
         with cluster(self.address, workers=workers, cpus=workers):
             resources = {"cpu": self._cpus(), "gpu": int(ray.cluster_resources().get("GPU", 0) >= workers)}
@@ -49,6 +49,7 @@ class RayRunner:
                     storage_path=str(self.progress.folder.path.absolute()),
                     stop=GivenUp(self.progress, points),
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 ),
             ).fit()

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from pvchat import cli
-from pvchat.sweeping import sweep_command
 
-pytest.importorskip("ray")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
@@ -30,6 +29,7 @@ def states(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 def test_each_point_is_done_once_and_failures_are_listed(
     sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,12 +47,13 @@ def test_each_point_is_done_once_and_failures_are_listed(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 def test_a_search_with_early_termination(sweep: Any, log: Path, tmp_path: Path) -> None:
     """Points of bayes depend on those before; what falls behind is ended."""
     pytest.importorskip("optuna")
     file = sweep(
-        {"min": 4, "max": 9},
-        seconds=15,
+        {"min": 4.0, "max": 9.0},
+        seconds=30,
         method="bayes",
         run_cap=3,
         metric={"name": "val/score", "goal": "maximize"},
@@ -66,9 +67,11 @@ def test_a_search_with_early_termination(sweep: Any, log: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 def test_killed_and_resumed_no_point_is_done_twice(sweep: Any, log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["sweep", str(sweep({"values": [1, 2, 4]}, seconds=4)), "--out", str(out), "--workers", "2", "--ray"]
+    file = sweep({"values": [1, 2, 4]}, seconds=4)
+    words = ["sweep", str(file), "--out", str(out), "--workers", "2", "--ray"]
     process = subprocess.Popen([sys.executable, "-m", "pvchat.cli", *words])
     deadline = time.monotonic() + 600
     while not log.is_file() or log.read_text().count("done") < 1:
@@ -78,13 +81,13 @@ def test_killed_and_resumed_no_point_is_done_twice(sweep: Any, log: Path, tmp_pa
     process.wait()
     assert cli.main(words) == 0
     assert states(out) == ["finished"] * 3
-    assert sorted(line for line in log.read_text().splitlines() if "done" in line) == ["done 1", "done 2", "done 4"]
+    done = sorted(line for line in log.read_text().splitlines() if "done" in line)
+    assert done == ["done 1", "done 2", "done 4"]
 
 
 def test_ray_is_an_extra(
     sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert sweep_command.SUMMARY
     assert cli.main(["sweep", str(sweep({"values": [1]})), "--out", str(tmp_path / "o"), "--ray"]) == 2
     assert "--ray needs Ray, which is not installed: pip install 'pvchat[ray]'." in capsys.readouterr().err
