@@ -63,4 +63,4 @@ class _LateWriter(SummaryWriter):
         self._late = True
 
     def _get_file_writer(self) -> Any:
-        return super()._get_file_writer() if self._late else None
+        return super()._get_file_writer() if self._late else None  # type: ignore[no-untyped-call]
