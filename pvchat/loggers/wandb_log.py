@@ -1,7 +1,9 @@
 """W&B: offline into the run folder, or online; a server that is gone stops no training."""
 
+import atexit
 import hashlib
 import os
+import shlex
 import sys
 import uuid
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from pvchat.errors import UserError
 
@@ -18,15 +21,15 @@ SWEEP = "WANDB_SWEEP_ID"  # set by `wandb agent` for the runs that it starts
 START_SECONDS, END_SECONDS = 30.0, 60.0  # what a server that does not answer may take of a run's time
 STEP = "trainer/global_step"
 
-_started: set[str] = set()
+_started: dict[str, int] = {}  # ids of runs, and the exit code that each ends with
 
 
 class WandbLog(WandbLogger):
     """One W&B run for a run folder: what resumes or tests it later continues it. Inside a sweep it is the run
     of the agent, elsewhere a run that somebody else began in this process is used.
 
-    What is logged goes to disk first, also online: when the server is gone the training goes on, and what it
-    did not get is sent by ``wandb sync``."""
+    What is logged goes to disk first, also online: when the server is gone the training goes on, and how to
+    send what it did not get is said when the process ends."""
 
     def __init__(self, run_dir: Path, name: str, *, online: bool) -> None:
         if online:
@@ -45,23 +48,38 @@ class WandbLog(WandbLogger):
     def _begin(self) -> Any:
         import wandb
 
-        if wandb.run is not None and wandb.run.id in _started - {self._id}:
-            wandb.finish()  # of another run folder
+        if wandb.run is not None and wandb.run.id in _started.keys() - {self._id}:
+            _end()  # of another run folder
         run = wandb.run or self._init()
-        _started.add(run.id)
+        _started.setdefault(run.id, 0)
         run.define_metric(STEP)
         run.define_metric("*", step_metric=STEP, step_sync=True)
         return run
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """The run ends with the process, since a test may follow; here is noted how."""
+        super().finalize(status)
+        if self._experiment is not None:
+            _started[self._experiment.id] = int(status == "failed")
 
     def _init(self) -> Any:
         import wandb
 
         ours = {} if SWEEP in os.environ else {"id": self._id, "project": PROJECT, "resume": "allow"}
         given: dict[str, Any] = {"name": self._name, "dir": self._save_dir, **ours}
-        given["settings"] = wandb.Settings(init_timeout=START_SECONDS, finish_timeout=END_SECONDS)
+        given["settings"] = wandb.Settings(
+            init_timeout=START_SECONDS,
+            finish_timeout=END_SECONDS,
+            finish_timeout_raises=True,
+            max_end_of_run_history_metrics=0,
+            max_end_of_run_summary_metrics=0,
+        )
         if not self._offline:
             try:
-                return wandb.init(**given)  # offline nevertheless where WANDB_MODE says so
+                run = wandb.init(**given)  # offline nevertheless where WANDB_MODE says so
+                atexit.register(_end)  # before W&B's own end, which does not say what it could not send
+                return run
             except wandb.errors.CommError as error:
                 print(
                     f"W&B does not take the run ({_first_line(error)}): it is logged offline. Send it later: "
@@ -78,6 +96,23 @@ def show_config(logger: WandbLogger, config: Mapping[str, Any]) -> None:
     run_config = logger.experiment.config
     swept = set(run_config.keys()) if SWEEP in os.environ else set()
     run_config.update({k: v for k, v in config.items() if k not in swept}, allow_val_change=True)
+
+
+def _end() -> None:
+    """Ends the run at work. A plain ``wandb sync``, W&B's own advice, skips runs that began online."""
+    import wandb
+
+    run = wandb.run
+    if run is None or run.id not in _started:
+        return
+    try:
+        run.finish(exit_code=_started[run.id])
+    except (TimeoutError, KeyboardInterrupt):
+        print(
+            "W&B did not get all of the run, which is whole on disk. Send it later: "
+            f"wandb sync --include-online {shlex.quote(run.settings.sync_dir)}",
+            file=sys.stderr,
+        )
 
 
 def _check_login() -> None:
