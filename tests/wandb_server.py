@@ -21,9 +21,9 @@ PROJECT = {"id": "project", "name": "pvchat", "entity": {"id": "entity", "name":
 
 
 class WandbServer:
-    """What it was sent is in ``sweeps`` (config by id), ``runs`` (variables of the last upsert by id), ``rows``
-    (history by run, each row once), ``ended`` (exit codes) and ``files``. An agent gets ``points``, one at a
-    time, then is told to go. ``unknown`` are questions it has no answer to."""
+    """What it was sent is in ``sweeps`` (config by id), ``runs`` (what upserts said, by id), ``rows``,
+    ``ended`` (exit codes by id) and ``files``. An agent gets ``points``, one at a time, then is told to go.
+    ``unknown`` are questions that have no answer here, such as those about artifacts."""
 
     def __init__(self) -> None:
         self.sweeps: dict[str, Json] = {}
@@ -46,10 +46,12 @@ class WandbServer:
             "WANDB_BASE_URL": self.url,
             "WANDB_API_KEY": KEY,
             "WANDB_CONFIG_DIR": str(folder),
+            "WANDB_DIR": str(folder),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
 
     def rows(self, run: str) -> list[Json]:
+        """The history of a run, as often as it was sent."""
         return [row for _, row in sorted(self._rows.get(run, {}).items())]
 
     def start(self) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from wandb_file import read_history, read_run_config, wait_for_end
+from wandb_file import read_history, read_records, read_run_config, wait_for_end
 
 from pvchat.errors import UserError
-from pvchat.loggers import EventLog, RunLog, WandbLog, make_loggers
+from pvchat.loggers import EventLog, RunLog, WandbLog, make_loggers, wandb_log
 from pvchat.loggers.wandb_log import SWEEP, show_config
 
 
@@ -59,6 +59,32 @@ def test_a_folder_has_one_run_and_each_its_own(tmp_path: Path) -> None:
     assert first.name.startswith("run-moh-a-b-")
     assert WandbLog(one, "moh", online=False).version in first.name
     assert WandbLog(two, "moh", online=False).version in second.name
+
+
+def test_another_folder_ends_a_run_as_its_training_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import wandb
+
+    one, two = tmp_path / "a b", tmp_path / "c"
+    for folder in (one, two):
+        folder.mkdir()
+        log = WandbLog(folder, "x", online=False)
+        log.log_metrics({"train/loss": 1.0}, step=0)
+        log.finalize("failed" if folder == one else "success")
+    assert [r.exit.exit_code for r in read_records(ended(one)) if r.HasField("exit")] == [1]
+    assert capsys.readouterr().err == ""
+
+    def finish(run: Any, exit_code: int) -> None:
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wandb.Run, "finish", finish)
+        wandb_log._end()
+    told = capsys.readouterr().err
+    (kept,) = two.glob("wandb/*-run-*")
+    assert told.startswith("W&B did not get all of the run, which is whole on disk. Send it later: ")
+    assert told.endswith(f": wandb sync --include-online {kept}\n")
 
 
 def test_it_attaches_to_the_run_of_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

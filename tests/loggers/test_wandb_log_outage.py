@@ -4,6 +4,8 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,11 @@ from wandb_server import WandbServer, serving
 
 pytestmark = pytest.mark.slow
 
-RUN = """
+TRAINING = """
 import sys, time
 from pathlib import Path
 from pvchat.loggers import wandb_log
-wandb_log.END_SECONDS = 3.0
+wandb_log.END_SECONDS = float(sys.argv[2])
 log = wandb_log.WandbLog(Path(sys.argv[1]), "x", online=True)
 for step in range(3):
     log.log_metrics({"train/loss": 1.0}, step=step)
@@ -26,56 +28,86 @@ began = time.monotonic()
 for step in range(3, 103):
     log.log_metrics({"train/loss": 1.0}, step=step)
 print(time.monotonic() - began, flush=True)
-log.finalize(sys.argv[2])
+sys.stdin.readline()
+log.finalize(sys.argv[3])
 """
+Run = tuple[str, subprocess.Popen[str]]  # its id and process
+SENTENCE = "W&B did not get all of the run, which is whole on disk. Send it later: "
 
 
-def steps(rows: list[dict[str, float]]) -> list[float]:
-    return [row["trainer/global_step"] for row in rows]
+@pytest.fixture
+def server() -> Iterator[WandbServer]:
+    with serving() as server:
+        yield server
 
 
-def arrived(server: WandbServer, run: str, number: int, *, seconds: float = 120.0) -> None:
-    until = time.monotonic() + seconds
-    while len(server.rows(run)) < number:
-        assert time.monotonic() < until, server.rows(run)
-        time.sleep(0.1)
-
-
-def test_it_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "a run"
     folder.mkdir()
-    with serving() as server:
-        environment = server.environment(tmp_path)
-        with subprocess.Popen(
-            [sys.executable, "-c", RUN, str(folder), "failed"],
-            env=environment,
-            cwd=tmp_path,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout
-            run = process.stdout.readline().strip()
-            arrived(server, run, 3)
-            server.stop()
-            began = time.monotonic()
-            told, said = process.communicate("\n", timeout=300)
-        assert process.returncode == 0, said
-        assert float(told) < 5.0, "a hundred steps waited for the server"
-        assert time.monotonic() - began < 60.0
-        (path,) = folder.glob("wandb/run-*/*.wandb")
-        assert steps(read_history(wait_for_end(path))) == list(range(103))
-        assert [r.exit.exit_code for r in read_records(path) if r.HasField("exit")] == [1]
-        assert steps(server.rows(run)) == [0, 1, 2]
+    return folder
 
-        sentence = "W&B did not get all of the run, which is whole on disk. Send it later: "
-        (line,) = (line for line in said.splitlines() if line.startswith(sentence))
-        assert said.rstrip().endswith(line)
+
+@contextmanager
+def interrupted(server: WandbServer, folder: Path, *words: str) -> Iterator[Run]:
+    """A run that has logged three steps with the server and a hundred without it; ends when it is told to."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TRAINING, str(folder), *words],
+        env=server.environment(folder.parent),
+        cwd=folder.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        run, until = process.stdout.readline().strip(), time.monotonic() + 120
+        while steps(server, run) != [0, 1, 2]:
+            assert time.monotonic() < until, server.rows(run)
+            time.sleep(0.1)
+        server.stop()
+        print(file=process.stdin, flush=True)
+        assert float(process.stdout.readline()) < 5.0, "a hundred steps waited for the server"
+        yield run, process
+
+
+def steps(server: WandbServer, run: str) -> list[int]:
+    return [row["trainer/global_step"] for row in server.rows(run)]
+
+
+def on_disk(folder: Path) -> tuple[list[int], list[int]]:
+    """Steps and exit codes."""
+    (path,) = folder.glob("wandb/run-*/*.wandb")
+    history = read_history(wait_for_end(path))
+    ends = [record.exit.exit_code for record in read_records(path) if record.HasField("exit")]
+    return [row["trainer/global_step"] for row in history], ends
+
+
+def test_what_it_did_not_get_is_sent_later(server: WandbServer, folder: Path) -> None:
+    with interrupted(server, folder, "3", "failed") as (run, process):
+        began = time.monotonic()
+        _, said = process.communicate("\n", timeout=300)
+    assert process.returncode == 0, said
+    assert time.monotonic() - began < 60.0
+    assert on_disk(folder) == (list(range(103)), [1])
+    assert steps(server, run) == [0, 1, 2]
+    last = said.strip().splitlines()[-1]
+    assert last.startswith(SENTENCE)
+    assert said.count(SENTENCE) == 1
+
+    server.start()
+    command = [sys.executable, "-m", *shlex.split(last.removeprefix(SENTENCE))]
+    subprocess.run(command, env=server.environment(folder), cwd=folder, check=True, timeout=300)
+    assert set(steps(server, run)) == set(range(103))
+    assert server.ended == {run: 1}
+
+
+def test_one_that_comes_back_gets_all(server: WandbServer, folder: Path) -> None:
+    with interrupted(server, folder, "300", "success") as (run, process):
         server.start()
-        command = shlex.split(line.removeprefix(sentence))
-        subprocess.run(
-            [sys.executable, "-m", *command], env=environment, cwd=tmp_path, check=True, timeout=300
-        )
-        assert set(steps(server.rows(run))) == set(range(103))
-        assert server.ended == {run: 1}
+        _, said = process.communicate("\n", timeout=400)
+    assert process.returncode == 0, said
+    assert SENTENCE not in said
+    assert steps(server, run) == list(range(103))
+    assert server.ended == {run: 0}
