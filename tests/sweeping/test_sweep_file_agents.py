@@ -117,7 +117,7 @@ def test_an_agent_trains(server: WandbServer, tmp_path: Path, tiny_corpus: Path)
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_points_are_those_of_wandb(path: Path) -> None:
-    """``sweeps`` is the search of W&B's server, as a package."""
+    """``sweeps`` is W&B's own check and search."""
     sweeps = pytest.importorskip("sweeps")
     config = yaml.safe_load(path.read_text())
     assert sweeps.schema_violations_from_proposed_config(config) == []
