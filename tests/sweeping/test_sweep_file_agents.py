@@ -117,8 +117,8 @@ def test_an_agent_trains(server: WandbServer, tmp_path: Path, tiny_corpus: Path)
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_points_are_those_of_wandb(path: Path) -> None:
-    """``sweeps`` is W&B's own check and search."""
-    sweeps = pytest.importorskip("sweeps")
+    """``sweeps`` is W&B's own check and search. It asks for numpy < 2; this much runs with 2."""
+    sweeps = pytest.importorskip("sweeps", reason="needs: pip install --no-deps sweeps jsonref")
     config = yaml.safe_load(path.read_text())
     assert sweeps.schema_violations_from_proposed_config(config) == []
     if config["method"] != "grid":
