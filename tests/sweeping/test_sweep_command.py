@@ -86,6 +86,20 @@ def test_a_metric_that_no_run_logs(sweep: Any, tmp_path: Path, capsys: pytest.Ca
     assert "Best: x=2." in capsys.readouterr().out
 
 
+def test_after_the_target_no_point_is_begun(
+    sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metric = {"name": "test/score", "goal": "maximize", "target": 2}
+    out = tmp_path / "out"
+    file = sweep({"values": [1, 2, 4]}, metric=metric)
+    assert cli.main(["sweep", str(file), "--out", str(out)]) == 0
+    assert states(out) == ["finished", "finished", "pending"]
+    assert "Point 2 reaches metric.target (2.000): no other is begun." in capsys.readouterr().err
+    file = sweep({"values": [1, 2, 4]}, metric=metric | {"target": 5})
+    assert cli.main(["sweep", str(file), "--out", str(out)]) == 0
+    assert log.read_text().split() == "begun 1 done 1 begun 2 done 2 begun 4 done 4".split()
+
+
 def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, file = tmp_path / "out", str(sweep({"values": [1]}))
     out.mkdir()

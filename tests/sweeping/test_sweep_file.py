@@ -133,6 +133,7 @@ STOP = {"type": "hyperband"}
         ({"metod": "grid"}, "unknown key metod; known: program, command"),
         ({"method": "best"}, "method must be grid, random or bayes: got best."),
         ({"metric": {"name": "a", "gaol": "minimize"}}, "unknown key metric.gaol"),
+        ({"metric": {"name": "a", "target": "high"}}, "metric.target must be a number: got high."),
         ({"metric": None}, "metric must have the name of what points are compared by"),
         ({"parameters": {}}, "parameters must name what is swept: got none."),
         ({"parameters": {"x": {"values": []}}}, "x must have at least one value: .* so the grid is empty"),
