@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.grid import Cell, finished, run_grid
 from benchmarks.identity import EXPERIMENTS, METRICS, ROOT, corpora
@@ -127,10 +128,11 @@ def _rates(factor: float | None) -> tuple[str, ...]:
 def _report(runs: Runs, *, paired: bool) -> str:
     rows: list[list[TableCell]] = []
     for name, found in runs.items():
-        cost = sum(n["seconds/fit"] + n["seconds/test"] for _, n in found) / len(found)
+        # runs kept from a machine that is not that of the tables have none
+        seconds = [n["seconds/fit"] + n["seconds/test"] for _, n in found if "seconds/fit" in n]
         means = [interval_of(means_of(found, key)) for key in METRICS.values()]
         controls = [interval_of(means_of(found, f"test/{c}/presence_auc")) for c in CONTROLS]
-        rows.append([name, *means, *controls, f"{cost:.0f}"])
+        rows.append([name, *means, *controls, f"{fmean(seconds):.0f}" if seconds else None])
     header = ["", *METRICS, *(f"{c}, AUC" for c in CONTROLS), "s a run"]
     parts = [render_table(header, rows, style="markdown")]
     if paired and OWN in runs and len(runs) > 1:

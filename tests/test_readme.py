@@ -34,6 +34,7 @@ PROGRAMS = {
     "ruff",
     "tensorboard",
     "torchrun",
+    "wandb",
 }
 
 
@@ -130,7 +131,7 @@ def _check_pvchat(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None
         if flag in kept:
             del kept[kept.index(flag) : kept.index(flag) + 2]
     if "-c" not in kept and "--config" not in kept:
-        kept += ["-c", "experiments/laptop.yaml"]  # a run folder brings its own config
+        kept[1:1] = ["-c", "experiments/laptop.yaml"]  # a run folder or a sweep brings its own config
     with pytest.raises(_ParsedError):
         lightning_cli.run(kept)
 

@@ -13,8 +13,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from pvchat.ray_cluster import cluster
-from pvchat.sweeping.progress import Progress
 from pvchat.sweeping.runner import MODULE
+from pvchat.sweeping.sweep_progress import Progress
 
 TRIALS = "ray"  # what Tune itself keeps, in the folder of the sweep
 LOOK_SECONDS = 2.0  # how often a trial says that it is there

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pvchat.errors import UserError
 from pvchat.sweeping.locks import hold_soon
-from pvchat.sweeping.progress import Progress
 from pvchat.sweeping.sweep_folder import LOCK, Point
+from pvchat.sweeping.sweep_progress import Progress
 
 POLL_SECONDS = 0.5
 MODULE = "pvchat.sweeping.point_run"

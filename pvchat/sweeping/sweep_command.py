@@ -12,11 +12,11 @@ from pvchat.errors import UserError
 from pvchat.ray_cluster import require_ray
 from pvchat.runs import write_json, write_text
 from pvchat.sweeping.point_run import run_point
-from pvchat.sweeping.progress import Progress
 from pvchat.sweeping.runner import Runner, alone
 from pvchat.sweeping.sweep_file import read_sweep
 from pvchat.sweeping.sweep_folder import SWEEP, SweepFolder, make_folder
 from pvchat.sweeping.sweep_page import best_config, render_sweep
+from pvchat.sweeping.sweep_progress import Progress
 from pvchat.sweeping.sweep_table import as_json, summary
 
 if TYPE_CHECKING:
