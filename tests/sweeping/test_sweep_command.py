@@ -97,20 +97,7 @@ def test_after_the_target_no_point_is_begun(
     assert "Point 2 reaches metric.target (2.000): no other is begun." in capsys.readouterr().err
     file = sweep({"values": [1, 2, 4]}, metric=metric | {"target": 5})
     assert cli.main(["sweep", str(file), "--out", str(out)]) == 0
-    assert log.read_text().split() == [
-        "begun",
-        "1",
-        "done",
-        "1",
-        "begun",
-        "2",
-        "done",
-        "2",
-        "begun",
-        "4",
-        "done",
-        "4",
-    ]
+    assert " ".join(log.read_text().split()) == "begun 1 done 1 begun 2 done 2 begun 4 done 4"
 
 
 def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
