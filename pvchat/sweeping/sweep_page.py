@@ -1,6 +1,7 @@
 """One page about a sweep: what its points came to, what matters, how they trained, the best as a config."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -38,7 +39,7 @@ def best_config(folder: SweepFolder) -> str | None:
         return None
     best = best_of(folder, measured)
     about = f"# The best of {len(measured)} settings by {folder.sweep.metric}: {mean(best.metrics):.3f}"
-    return f"{about} ({len(best.metrics)} runs).\n{overlay(best.values)}"
+    return f"{about} ({len(best.metrics)} runs).\n{overlay(best.given)}"
 
 
 def overlay(values: Values) -> str:
@@ -46,12 +47,21 @@ def overlay(values: Values) -> str:
     then its other values."""
     config: Any = OmegaConf.create()
     for name, value in values.items():
-        given = yaml.safe_load(value) if isinstance(value, str) else value  # as an agent's flags are read
+        given = _read(value) if isinstance(value, str) else value
         if name == "config":
             config = OmegaConf.merge(config, read_config(Path(value)))
         else:
             OmegaConf.update(config, name, given, force_add=True)
     return OmegaConf.to_yaml(config)
+
+
+def _read(text: str) -> Any:
+    """As an agent's flags are read: what is no YAML is a word, and so is a date."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if isinstance(found, date) else found
 
 
 def _parts(folder: SweepFolder) -> Iterator[str]:
@@ -67,7 +77,7 @@ def _parts(folder: SweepFolder) -> Iterator[str]:
         best = best_of(folder, measured)
         yield heading("The best as a config")
         yield paragraph(f"{described(best.values)}. Give it after the experiment, with -c.")
-        yield listing(overlay(best.values))
+        yield listing(overlay(best.given))
     yield from _left_out(folder)
 
 

@@ -25,6 +25,11 @@ class Row:
     def metrics(self) -> list[float]:
         return [metric for _, metric in self.scored]
 
+    @property
+    def given(self) -> Values:
+        """``values`` and what is the same in all settings."""
+        return _setting(self.points[0].values)
+
 
 def rows_of(folder: SweepFolder) -> list[Row]:
     """Settings in the order of the file. A metric of a run that is not finished counts only where it was
@@ -34,7 +39,7 @@ def rows_of(folder: SweepFolder) -> list[Row]:
         groups.setdefault(str(_setting(point.values)), []).append(point)
     return [
         Row(
-            {name: v for name, v in _setting(points[0].values).items() if name in folder.sweep.swept},
+            {name: points[0].values[name] for name in folder.sweep.swept if name != SEED},
             points,
             [(p, m) for p in points if _counts(folder, p) and (m := folder.metric(p)) is not None],
         )
