@@ -55,7 +55,7 @@ def plot_parallel_coordinates(
     for x, marks in enumerate(labels):
         axes.axvline(x, color=QUIET, linewidth=1, zorder=0)
         for text, y in marks:
-            axes.text(x + 0.03, y, _short(text), fontsize=8, va="center", bbox=PLATE)
+            axes.text(x + 0.03, y, _short(text), fontsize=8, va="center", bbox=PLATE, parse_math=False)
     axes.set_xlim(-0.1, len(names) + 0.45)
     axes.set_ylim(-0.08, 1.08)
     axes.set_xticks(range(len(names) + 1), [*(n.rpartition(".")[2] for n in names), metric], fontsize=9)
@@ -101,7 +101,7 @@ def plot_value_curve(
 
 def _scale(values: Sequence[Any]) -> dict[str, float]:
     """Where on its axis each value is: label -> 0..1."""
-    distinct = list(dict.fromkeys(values))
+    distinct = list({str(v): v for v in values}.values())  # lists are no keys
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct):
         distinct.sort()
     if len(distinct) == 1:

@@ -102,8 +102,10 @@ def _pictures(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
         figure = plot_parallel_coordinates(points, metric=metric, maximized=folder.sweep.maximized)
         yield drawing(figure, alt="parallel coordinates of the swept values and the metric")
     for name in names:
+        if not all(_is_number(row.values[name]) for row in rows):
+            continue
         values = {row.values[name] for row in rows}
-        if len(values) <= FEW or not all(_is_number(v) for v in values):
+        if len(values) <= FEW:
             continue
         short = name.rpartition(".")[2]
         curve = {v: _joined([row for row in rows if row.values[name] == v]) for v in values}
