@@ -73,28 +73,33 @@ class SweepFolder:
         return read_json(path) if path.is_file() else {"state": self.state(point)}
 
     def metric(self, point: Point, name: str | None = None) -> float | None:
-        """The metric of the sweep: as tested, else the last one that was logged."""
+        """The metric of the sweep: as tested, else the last one that was logged; None if it is no number."""
         name = name or self.sweep.metric
         if (point.folder / METRICS).is_file() and name in (found := read_json(point.folder / METRICS)):
-            return float(found[name])
-        return next(reversed(self.history(point, name)), None)
+            value = _number(str(found[name]))
+            return value if value is not None and math.isfinite(value) else None
+        last = next(reversed(self._logged(point, name)), None)
+        return last if last is not None and math.isfinite(last) else None
 
     def history(self, point: Point, name: str | None = None) -> list[float]:
         """Every finite value of the metric that was logged."""
-        path, name = point.folder / "metrics.csv", name or self.sweep.metric
+        return [v for v in self._logged(point, name or self.sweep.metric) if math.isfinite(v)]
+
+    def _logged(self, point: Point, name: str) -> list[float]:
+        path = point.folder / "metrics.csv"
         if not path.is_file():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
             texts = [row.get(name) for row in csv.DictReader(file)]
         values = [_number(text) for text in texts if text]
-        return [v for v in values if v is not None and math.isfinite(v)]
+        return [v for v in values if v is not None]
 
     def logged(self, point: Point) -> set[str]:
         """Names of everything that the run logged."""
         names = set(read_json(point.folder / METRICS)) if (point.folder / METRICS).is_file() else set()
         path = point.folder / "metrics.csv"
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 names |= set(next(csv.reader(file), []))
         return names
 

@@ -67,7 +67,8 @@ class Progress:
             self._seconds += [about["seconds"]] if "seconds" in about else []
         place = f"[{point.number}/{len(self.folder.points)}]"
         self.say(f"{place} {described(point.values)}: {what}{self._left()}")
-        if state == "finished" and value is None and not self._missed:
+        missing = value is None and self.folder.sweep.metric not in self.folder.logged(point)
+        if state == "finished" and missing and not self._missed:
             self._missed = True
             self.say(missing_metric(self.folder, point))
 
