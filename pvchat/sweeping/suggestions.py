@@ -4,6 +4,7 @@ Optuna draws (TPE, Bergstra et al. 2011): ``sweeps``, W&B's own, cannot be insta
 
 import contextlib
 import itertools
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,12 +56,34 @@ def draw(
 
 def check_parameter(name: str, given: Mapping[str, Any], method: str) -> None:
     """Raise UserError where ``given`` is nothing that ``method`` can take values from."""
+    if {"min", "max"} <= given.keys() and not {"value", "values"} & given.keys():
+        _check_range(name, given)
     if method == "grid":
         _levels(name, given)
     elif kind_of(given) not in DISTRIBUTIONS:
         raise UserError(f"{name} must have one of the distributions {DISTRIBUTIONS}: got {kind_of(given)}.")
     elif kind_of(given) not in ("categorical", "constant") and not {"min", "max"} <= given.keys():
         raise UserError(f"{name} must have values, a value, or min and max: got {sorted(given)}.")
+
+
+def is_number(value: Any) -> bool:
+    """In YAML 1e-4 is a word: it takes a dot, 1.0e-4."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_range(name: str, given: Mapping[str, Any]) -> None:
+    low, high, kind = given["min"], given["max"], kind_of(given)
+    got = f"got {low!r} and {high!r}."
+    if not (is_number(low) and is_number(high) and low <= high):
+        raise UserError(f"{name} must have numbers min <= max, such as 1.0e-4: {got}")
+    if kind == "int_uniform" and not (isinstance(low, int) and isinstance(high, int)):
+        raise UserError(f"{name} must have whole min and max: {got}")
+    if kind == "log_uniform_values" and low <= 0:
+        raise UserError(f"{name} must have min > 0 for {kind}: {got}")
+    if "q" in given and kind != "q_uniform":
+        raise UserError(f"{name} must have the distribution q_uniform for its q: got {kind}.")
+    if not is_number(given.get("q", 1)) or given.get("q", 1) <= 0:
+        raise UserError(f"{name} must have q > 0: got {given['q']!r}.")
 
 
 def kind_of(given: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pvchat.errors import UserError
 from pvchat.runs import read_config
-from pvchat.sweeping.suggestions import Trial, Values, check_parameter, draw, grid
+from pvchat.sweeping.suggestions import Trial, Values, check_parameter, draw, grid, is_number
 
 KEYS = (
     "program",
@@ -175,6 +175,13 @@ def _wrong_stopping(given: Any) -> Iterator[str]:
         yield f"early_terminate.type must be hyperband: got {given}."
         return
     yield from _unknown("early_terminate.", given, HYPERBAND_KEYS)
+    for key in ("min_iter", "max_iter", "s"):
+        if not is_number(given.get(key, 1)) or given.get(key, 1) < 1:
+            yield f"early_terminate.{key} must be a number >= 1: got {given[key]}."
+    if not is_number(given.get("eta", 3)) or given.get("eta", 3) <= 1:
+        yield f"early_terminate.eta must be a number > 1: got {given['eta']}."
+    if not isinstance(given.get("strict", False), bool):
+        yield f"early_terminate.strict must be true or false: got {given['strict']}."
     if "min_iter" not in given and not {"max_iter", "s"} <= given.keys():
         yield f"early_terminate must have min_iter, or max_iter and s: got {sorted(given)}."
 
