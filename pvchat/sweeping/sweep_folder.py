@@ -132,14 +132,29 @@ def make_folder(path: Path, sweep: SweepFile) -> SweepFolder:
     was, now = folder.sweep.config, sweep.config
     changed = sorted(k for k in was.keys() | now.keys() if k not in CHANGING and was.get(k) != now.get(k))
     kept = [p.values for p in folder.points]
-    if changed or (sweep.method != "bayes" and any(values not in points for values in kept)):
+    if changed or not _holds(sweep, points, kept):
         what = ", ".join(changed) or "points that are there are no longer in the file"
         raise UserError(f"a folder holds one sweep: {path} has another ({what}). Give another --out.")
-    if new := [values for values in points if values not in kept]:
+    if new := points[len(kept) :] if sweep.method == "random" else [v for v in points if v not in kept]:
         folder.add(new)
     if was != now:
         write_text(path / SWEEP, _text(sweep))
     return SweepFolder(path)
+
+
+def _holds(sweep: SweepFile, points: Sequence[Values], kept: Sequence[Values]) -> bool:
+    """Are the ``kept`` points still of this sweep? Raises UserError without Optuna."""
+    if sweep.method == "grid":
+        return all(values in points for values in kept)
+    if sweep.method == "random":  # the same values may be drawn twice
+        return list(points[: len(kept)]) == list(kept)
+    try:
+        sweep.suggest([Trial(values, None) for values in kept])
+    except UserError:
+        raise
+    except ValueError:  # of Optuna: values are not in the ranges, or have other names
+        return False
+    return True
 
 
 def _text(sweep: SweepFile) -> str:
