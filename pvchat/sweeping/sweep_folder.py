@@ -11,10 +11,10 @@ from typing import Any, Literal
 import yaml
 
 from pvchat.errors import UserError
-from pvchat.runs import METRICS, open_run, read_config, read_json, write_json, write_jsonl, write_text
+from pvchat.runs import METRICS, open_run, read_json, write_json, write_jsonl, write_text
 from pvchat.sweeping.locks import is_held
 from pvchat.sweeping.suggestions import Trial, Values
-from pvchat.sweeping.sweep_file import SweepFile
+from pvchat.sweeping.sweep_file import SweepFile, read_sweep
 
 SWEEP, POINTS, POINT, LOG, LOCK = "sweep.yaml", "points.jsonl", "point.json", "log.txt", ".lock"
 State = Literal["pending", "running", "finished", "failed", "stopped"]
@@ -37,9 +37,14 @@ class SweepFolder:
     def __init__(self, path: Path) -> None:
         if not (path / SWEEP).is_file():
             raise UserError(f"the folder of a sweep holds {SWEEP}: {path} does not. Give a sweep file.")
-        self.path, self.sweep = path, SweepFile(read_config(path / SWEEP))
-        lines = (path / POINTS).read_text(encoding="utf-8").splitlines()
-        self.points = [self._point(n, **json.loads(line)) for n, line in enumerate(lines, 1)]
+        self.path, self.sweep = path, read_sweep(path / SWEEP)
+        try:
+            lines = (path / POINTS).read_text(encoding="utf-8").split("\n")[:-1]
+            self.points = [self._point(n, **json.loads(line)) for n, line in enumerate(lines, 1)]
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{path / POINTS} must hold values and command of each point: {error}. Give another --out."
+            ) from error
 
     def add(self, values: Sequence[Values]) -> list[Point]:
         """Points that are new, behind the others."""
@@ -52,7 +57,7 @@ class SweepFolder:
 
     def state(self, point: Point) -> State:
         if (point.folder / POINT).is_file():
-            state: State = read_json(point.folder / POINT)["state"]
+            state: State = self.about(point)["state"]
             return state
         return "running" if is_held(lock_of(point)) else "pending"
 
@@ -70,7 +75,12 @@ class SweepFolder:
     def about(self, point: Point) -> dict[str, Any]:
         """``state``, and ``seconds`` or ``error`` once it is done."""
         path = point.folder / POINT
-        return read_json(path) if path.is_file() else {"state": self.state(point)}
+        if not path.is_file():
+            return {"state": self.state(point)}
+        about = read_json(path)
+        if about.get("state") not in ("finished", "failed", "stopped"):
+            raise UserError(f"{path} must say how its point ended: got {about}. Remove it to do that again.")
+        return about
 
     def metric(self, point: Point, name: str | None = None) -> float | None:
         """The metric of the sweep: as tested, else the last one that was logged; None if it is no number."""
