@@ -15,6 +15,7 @@ from pvchat.sweeping.locks import hold_soon
 from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder, lock_of
 
 ERROR = "pvchat: error: "
+LONGEST = 1000  # characters of an error
 INTERRUPTED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
 
 
@@ -30,10 +31,15 @@ def run_point(folder: SweepFolder, number: int) -> int:
     if folder.state(point) in ("finished", "failed", "stopped"):
         return 0
     started = time.monotonic()
-    status = _run(point, handle)
+    try:
+        status = _run(point, handle)
+    except OSError as error:
+        folder.close(point, "failed", error=f"its command cannot be run: {error}")
+        return 1
     if status not in INTERRUPTED:
         seconds = round(time.monotonic() - started, 1)
-        failed = {"error": _last_words(point)} if status else {}
+        killed = f"ended by {signal.Signals(-status).name}: " if status < 0 else ""
+        failed = {"error": f"{killed}{_last_words(point)}"} if status else {}
         folder.close(point, "failed" if status else "finished", seconds=seconds, **failed)
     return status
 
@@ -78,7 +84,7 @@ def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
 def _last_words(point: Point) -> str:
     lines = (point.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     told = [line for line in lines if line.startswith(ERROR)] or [line for line in lines if line.strip()]
-    return told[-1].removeprefix(ERROR) if told else "it said nothing"
+    return told[-1].removeprefix(ERROR)[:LONGEST] if told else "it said nothing"
 
 
 if __name__ == "__main__":
