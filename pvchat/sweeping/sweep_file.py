@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ KEYS = (
     "early_terminate",
 )
 PARAMETER_KEYS = ("value", "values", "min", "max", "distribution", "q")
+ARGS = ("${args}", "${args_no_equals}", "${args_no_boolean_flags}")
 HYPERBAND_KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 
@@ -121,7 +123,7 @@ def _wrong(config: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
     if config.get("method") not in ("grid", "random", "bayes"):
         yield f"method must be grid, random or bayes: got {config.get('method')}."
     metric = config.get("metric")
-    if not isinstance(metric, Mapping) or "name" not in metric:
+    if not isinstance(metric, Mapping) or not metric.get("name") or not isinstance(metric["name"], str):
         yield f"metric must have the name of what points are compared by: got {metric}."
     else:
         yield from _unknown("metric.", metric, ("name", "goal", "target"))
@@ -133,9 +135,11 @@ def _wrong(config: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
         yield f"run_cap must be a number of points: got {config['run_cap']}."
     if config["method"] != "grid" and "run_cap" not in config:
         yield f"run_cap must say how many points {config['method']} search takes: got none."
+    if not isinstance(config.get("program", ""), str):
+        yield f"program must be a path: got {config['program']}."
     words = config.get("command")
     words = [str(word) for word in words] if isinstance(words, list) else []
-    if "fit" not in words or not any(w.startswith("${args") for w in words):
+    if "fit" not in words or not any(w in ARGS for w in words):
         yield f"command must hold fit and ${{args}}: got {shlex.join(words) or 'none'}."
     yield from _wrong_stopping(config.get("early_terminate"))
     parameters = config.get("parameters")
@@ -147,17 +151,23 @@ def _wrong(config: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
 
 
 def _wrong_parameter(name: str, given: Any, method: str, more: Sequence[str]) -> Iterator[str]:
+    if not isinstance(name, str):
+        yield f"parameters must have words as names: got {name}, which YAML reads so without quotes."
     if not isinstance(given, Mapping):
         yield f"{name} must have values, a value, or min and max: got {given}."
         return
     if "parameters" in given:
         yield f"nested parameters would replace whole groups: write those of {name} as dotted names."
     yield from _unknown(f"parameters.{name}.", given, PARAMETER_KEYS)
+    if {"value", "values"} <= given.keys():
+        yield f"{name} must have values or a value: got both."
     values = given.get("values", [given.get("value", "")])
     if not isinstance(values, list) or not values:
         yield f"{name} must have at least one value: got {values}, so the grid is empty."
     elif None in values:
         yield f'{name} has a null, which agents write as "None": write "null" in quotes.'
+    elif any(isinstance(v, date) for v in values):
+        yield f"{name} has a date: write {next(v for v in values if isinstance(v, date))} in quotes."
     elif len({str(v) for v in values}) < len(values):
         yield f"{name} must have different values: got {values}."
     try:
@@ -187,8 +197,8 @@ def _wrong_stopping(given: Any) -> Iterator[str]:
 
 
 def _unknown(where: str, given: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
-    if unknown := sorted(set(given) - set(keys)):
-        yield f"unknown key {where}{unknown[0]!s}; known: {', '.join(keys)}."
+    if unknown := sorted(str(key) for key in set(given) - set(keys)):
+        yield f"unknown key {where}{unknown[0]}; known: {', '.join(keys)}."
 
 
 def _completed(command: Sequence[Any], more: Sequence[str], base: str | None) -> list[str]:
@@ -200,5 +210,5 @@ def _completed(command: Sequence[Any], more: Sequence[str], base: str | None) ->
         if first is None:
             raise UserError("--base takes the place of the first --config= of the command: there is none.")
         words[first] = f"--config={base}"
-    at = next(i for i, w in enumerate(words) if w.startswith("${args"))
+    at = next(i for i, w in enumerate(words) if w in ARGS)
     return [*words[:at], *more, *words[at:]]
