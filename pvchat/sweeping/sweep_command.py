@@ -62,6 +62,8 @@ def _begin(file: Path, options: argparse.Namespace) -> SweepFolder:
                 "a sweep that has begun keeps its options: got some. Give its file and --out to change them."
             )
         return SweepFolder(file)
+    if options.base and not Path(options.base).is_file():
+        raise UserError(f"--base must be an experiment: {options.base} is no file. Give its path.")
     sweep = read_sweep(file, more=options.more, base=options.base)
     return make_folder(_out(options), sweep)
 
@@ -87,7 +89,7 @@ def _announce(folder: SweepFolder, workers: int) -> None:
     done = sum(a["state"] in ("finished", "failed", "stopped") for a in about)
     left = folder.sweep.size - done
     _say(f"{folder.path / SWEEP}: {folder.sweep.size} runs, {done} of them done, {workers} at a time.")
-    seconds = [a["seconds"] for a in about if "seconds" in a]
+    seconds = [a["seconds"] for a in about if a["state"] == "finished"]
     if left and seconds:
         _say(f"Expected: {mean(seconds) * left / workers / 3600:.2f} hours, as those that are done.")
     elif left and "pvchat" in str(folder.sweep.config.get("program")):

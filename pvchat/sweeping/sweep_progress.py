@@ -65,7 +65,7 @@ class Progress:
         else:
             what = f"{state}, {self.folder.sweep.metric} {'-' if value is None else f'{value:.3f}'}"
             self._seconds += [about["seconds"]] if "seconds" in about else []
-        place = f"[{point.number}/{len(self.folder.points)}]"
+        place = f"[{point.number}/{self.folder.sweep.size}]"
         self.say(f"{place} {described(point.values)}: {what}{self._left()}")
         missing = value is None and self.folder.sweep.metric not in self.folder.logged(point)
         if state == "finished" and missing and not self._missed:
