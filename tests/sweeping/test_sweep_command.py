@@ -165,3 +165,35 @@ def test_killed_and_resumed_each_point_is_done_once(sweep: Any, log: Path, tmp_p
         f"{what} {x}" for what in ("begun", "done") for x in (1, 2, 4, 5)
     )
     assert states(out) == ["finished"] * 4
+
+
+def test_a_search_grows(sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Random points may be the same; ranges of bayes must hold what is there."""
+    pytest.importorskip("optuna")
+    for method in ("random", "bayes"):
+        out = tmp_path / method
+        for cap in (2, 4):
+            file = sweep({"values": [4, 5]}, method=method, run_cap=cap)
+            assert cli.main(["sweep", str(file), "--out", str(out)]) == 0
+        assert states(out) == ["finished"] * 4
+        file = sweep({"values": [6, 7]}, method=method, run_cap=5)
+        assert cli.main(["sweep", str(file), "--out", str(out)]) == 2
+        assert "points that are there are no longer in the file" in capsys.readouterr().err
+        assert cli.main(["sweep", str(out)]) == 0
+
+
+def test_a_point_that_cannot_start_or_is_killed_says_so(sweep: Any, tmp_path: Path) -> None:
+    commands = {
+        "its command cannot be run": ["no-such-command", "fit", "${args}"],
+        "ended by SIGKILL: half": ["sh", "-c", "echo half; kill -9 $$", "fit", "${args}"],
+    }
+    for message, command in commands.items():
+        file, out = sweep({"values": [1]}, command=command), tmp_path / command[0]
+        with pytest.raises(SystemExit):
+            cli.main(["sweep", str(file), "--out", str(out)])
+        assert message in json.loads((out / "0001" / "point.json").read_text())["error"]
+
+
+def test_a_base_that_is_not_there(sweep: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", str(sweep({"values": [1]})), "--base", "none.yaml"]) == 2
+    assert "--base must be an experiment: none.yaml is no file." in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ def test_the_command_is_that_of_an_agent(tmp_path: Path) -> None:
 
 GRID = {"values": [1, 2]}
 STOP = {"type": "hyperband"}
+SEARCH = {"method": "random", "run_cap": 1}
+LOG = {"distribution": "log_uniform_values"}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,27 @@ STOP = {"type": "hyperband"}
         ({"method": "random"}, "run_cap must say how many points random search takes"),
         ({"command": ["${program}", "${args}"]}, "command must hold fit and"),
         ({"early_terminate": STOP}, "early_terminate must have min_iter, or max_iter and s"),
+        (
+            {"early_terminate": STOP | {"min_iter": 0}},
+            "min_iter must be a number >= 1: got 0",
+        ),
+        ({"early_terminate": STOP | {"min_iter": 1, "eta": 1}}, "eta must be a number > 1: got 1"),
+        ({"early_terminate": STOP | {"min_iter": 1, "strict": "no"}}, "strict must be true or false: got no"),
+        ({"parameters": {"x": {"min": 3, "max": 1}}}, "x must have numbers min <= max"),
+        (SEARCH | {"parameters": {"x": {"min": "1e-4", "max": 1.0}}}, "such as 1.0e-4: got '1e-4' and 1.0"),
+        (SEARCH | {"parameters": {"x": LOG | {"min": 0, "max": 1}}}, "x must have min > 0 for log_uniform"),
+        (
+            SEARCH | {"parameters": {"x": {"min": 0, "max": 1, "q": 1}}},
+            "q_uniform for its q: got int",
+        ),
+        ({"parameters": {"x": {"min": 0.5, "max": 2, "distribution": "int_uniform"}}}, "whole min and max"),
+        ({"parameters": {"x": {"value": 1, "values": [1]}}}, "values or a value: got both"),
+        ({"parameters": {"x": {"values": [date(2020, 1, 2)]}}}, "x has a date: write 2020-01-02 in quotes"),
+        ({"parameters": {True: GRID}}, "parameters must have words as names: got True"),
+        ({"parameters": {"x": {1: 2, "a": 3}}}, "unknown key parameters.x.1"),
+        ({"metric": {"name": None}}, "metric must have the name of what points are compared by"),
+        ({"program": ["a"]}, "program must be a path"),
+        ({"command": ["fit", "${arg}", "${args_jso}"]}, "command must hold fit and"),
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], message: str, sweep: Any) -> None:

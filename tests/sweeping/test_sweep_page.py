@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pvchat.errors import UserError
 from pvchat.sweeping.sweep_file import SweepFile
 from pvchat.sweeping.sweep_folder import SweepFolder, make_folder
 from pvchat.sweeping.sweep_page import best_config, overlay, render_sweep
+from pvchat.sweeping.sweep_table import rows_of
 
 TOKENS, RATE = "model.chat.init_args.num_soft_tokens", "model.learning_rates.router"
 METRIC = "test/main/presence_auc"
@@ -101,3 +103,60 @@ def test_best_is_what_the_file_says(tmp_path: Path, goal: str) -> None:
     told = best_config(make_folder(folder.path, sweep))
     assert told is not None
     assert f"num_soft_tokens: {16 if goal == 'maximize' else 0}" in told
+
+
+def test_the_best_config_has_what_all_points_have(tmp_path: Path) -> None:
+    """Words that are no YAML, and lists, among them."""
+    parameters = {"words": {"values": ["@home", "a: b: c"]}, "sizes": {"values": [[1, 2], [3]]}}
+    sweep = SweepFile(
+        {
+            "method": "grid",
+            "metric": {"name": METRIC, "goal": "maximize"},
+            "command": ["fit", "${args}"],
+            "parameters": {"fixed": {"value": 7}, "day": {"value": "2020-01-02"}} | parameters,
+        }
+    )
+    folder = make_folder(tmp_path / "sweep", sweep)
+    for point in folder.points:
+        point.folder.mkdir()
+        (point.folder / "metrics.json").write_text(json.dumps({METRIC: point.number}))
+        folder.close(point, "finished", seconds=1.0)
+    best = best_config(folder)
+    assert best is not None
+    assert yaml.safe_load(best) == {"fixed": 7, "day": "2020-01-02", "words": "a: b: c", "sizes": [3]}
+    assert render_sweep(folder).count("data:image/png") == 1
+
+
+def test_a_metric_that_is_no_number_is_none(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for point, text in zip(folder.points[2:], ("NaN", "Infinity", '"high"', "null"), strict=True):
+        (point.folder / "metrics.json").write_text(f'{{"{METRIC}": {text}}}')
+    assert [folder.metric(p) for p in folder.points] == [0.5, 0.52, None, None, None, None]
+    assert f"{TOKENS.rpartition('.')[2]}: 0" in text_of(render_sweep(folder))
+    (folder.points[0].folder / "metrics.csv").write_text("step,val/loss\n0,0.1\n1,nan\n")
+    assert folder.metric(folder.points[0], "val/loss") is None, "a run that diverged"
+    assert folder.history(folder.points[0], "val/loss") == [0.1]
+
+
+def test_columns_are_those_of_the_header(tmp_path: Path) -> None:
+    parameters = {"a": {"values": [1]}, "b": {"values": [2]}}
+    config = {"method": "grid", "metric": {"name": METRIC}, "command": ["fit", "${args}"]}
+    make_folder(tmp_path / "sweep", SweepFile(config | {"parameters": parameters}))
+    turned = {"b": {"values": [2, 3]}, "a": {"values": [1]}}
+    folder = make_folder(tmp_path / "sweep", SweepFile(config | {"parameters": turned}))
+    assert [list(row.values) for row in rows_of(folder)] == [["b", "a"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("points.jsonl", '{"val\n', "points.jsonl must hold values and command of each point"),
+        ("points.jsonl", "[]\n", "points.jsonl must hold values and command of each point"),
+        ("sweep.yaml", "method: grid\n", "sweep.yaml must be a W&B sweep: metric must have the name"),
+        ("0001/point.json", "{}", "point.json must say how its point ended"),
+    ],
+)
+def test_a_damaged_folder_is_said(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (made(tmp_path).path / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        render_sweep(SweepFolder(tmp_path / "sweep"))
