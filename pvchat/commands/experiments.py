@@ -2,7 +2,7 @@
 
 import argparse
 
-from pvchat.commands.values import question, whole
+from pvchat.commands.values import positive, question, whole
 from pvchat.planning.devices import DEVICES
 
 
@@ -156,5 +156,5 @@ def sweep(parser: argparse.ArgumentParser) -> None:
         "--plan", action="store_true", help="say what it costs and write a SLURM array script"
     )
     parser.add_argument("--device", choices=DEVICES, default="h100", help="of --plan (default: h100)")
-    parser.add_argument("--hours-per-job", type=float, metavar="H", help="of --plan: limit of a job")
+    parser.add_argument("--hours-per-job", type=positive, metavar="H", help="of --plan: limit of a job")
     parser.set_defaults(module="pvchat.sweeping.sweep_command", takes_more=True)

@@ -18,6 +18,13 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be > 0: got {text}")
+    return value
+
+
 def question(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("must be a question: got nothing")

@@ -20,8 +20,8 @@ INTERRUPTED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
 
 
 def run_point(folder: SweepFolder, number: int) -> int:
-    """Status of the command, 0 where the point was done before. Raises UserError if there is no such point,
-    or it is at work elsewhere."""
+    """Status of the command as a shell has it (143 after SIGTERM), 0 where the point was done before. Raises
+    UserError if there is no such point, or it is at work elsewhere."""
     if not 1 <= number <= len(folder.points):
         raise UserError(f"--point must be in 1..{len(folder.points)}: got {number}.")
     point = folder.points[number - 1]
@@ -41,7 +41,7 @@ def run_point(folder: SweepFolder, number: int) -> int:
         killed = f"ended by {signal.Signals(-status).name}: " if status < 0 else ""
         failed = {"error": f"{killed}{_last_words(point)}"} if status else {}
         folder.close(point, "failed" if status else "finished", seconds=seconds, **failed)
-    return status
+    return status if status >= 0 else 128 - status
 
 
 def command_of(point: Point) -> list[str]:

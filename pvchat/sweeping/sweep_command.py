@@ -95,7 +95,10 @@ def _announce(folder: SweepFolder, workers: int) -> None:
     elif left and "pvchat" in str(folder.sweep.config.get("program")):
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            hours = pool.submit(_expected_hours, folder.path).result()
+            try:
+                hours = pool.submit(_expected_hours, folder.path).result()
+            except Exception:  # its process may be killed, for want of memory; the sweep needs no estimate
+                hours = None
         roughly = "not known before the first is done" if hours is None else f"{hours * left:.2f} hours"
         _say(f"Expected by the plan, training alone: {roughly}; after the first run it is measured.")
 

@@ -14,6 +14,8 @@ import pytest
 from pvchat import cli
 from pvchat.sweeping import runner
 from pvchat.sweeping.locks import hold
+from pvchat.sweeping.sweep_file import read_sweep
+from pvchat.sweeping.sweep_folder import make_folder
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +121,21 @@ def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.Capt
         cli.main(["sweep", str(out), "--point", "1"])
     assert end.value.code == 0
     assert states(out) == ["finished"]
+
+
+def test_a_point_that_is_told_to_end_is_to_be_done_again(sweep: Any, log: Path, tmp_path: Path) -> None:
+    """By a SLURM job, which is requeued on 143."""
+    out = tmp_path / "out"
+    file = sweep({"values": [1]}, seconds=60)
+    make_folder(out, read_sweep(file))
+    process = subprocess.Popen([sys.executable, "-m", "pvchat.cli", "sweep", out, "--point", "1"])
+    deadline = time.monotonic() + 60
+    while not log.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait() == 143
+    assert states(out) == ["pending"]
 
 
 def test_hyperband_ends_what_is_behind(sweep: Any, tmp_path: Path) -> None:
