@@ -56,11 +56,11 @@ class _LateWriter(SummaryWriter):
     """Makes its file with the first entry: Lightning asks for the writer before it is known whether the run
     begins at all, and a run that is refused leaves nothing."""
 
-    _late = False
+    _ready = False
 
     def __init__(self, log_dir: str, *, flush_secs: int) -> None:
         super().__init__(log_dir, flush_secs=flush_secs)
-        self._late = True
+        self._ready = True
 
     def _get_file_writer(self) -> Any:
-        return super()._get_file_writer() if self._late else None  # type: ignore[no-untyped-call]
+        return super()._get_file_writer() if self._ready else None  # type: ignore[no-untyped-call]

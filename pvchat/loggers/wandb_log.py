@@ -72,7 +72,7 @@ class WandbLog(WandbLogger):
             init_timeout=START_SECONDS,
             finish_timeout=END_SECONDS,
             finish_timeout_raises=True,
-            max_end_of_run_history_metrics=0,
+            max_end_of_run_history_metrics=0,  # its own summary would follow what is to be sent
             max_end_of_run_summary_metrics=0,
         )
         if not self._offline:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pvchat.errors import UserError
 from pvchat.runs import CHECKPOINTS, LAST
 from pvchat.sweeping.locks import hold_soon
-from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder, lock_of
+from pvchat.sweeping.sweep_folder import ENDED, LOG, Point, SweepFolder, lock_of
 
 ERROR = "pvchat: error: "
 LONGEST = 1000  # characters of an error
@@ -28,7 +28,7 @@ def run_point(folder: SweepFolder, number: int) -> int:
     handle = hold_soon(lock_of(point))
     if handle is None:
         raise UserError(f"a point is done by one process: another is at work on {point.folder}. Wait for it.")
-    if folder.state(point) in ("finished", "failed", "stopped"):
+    if folder.state(point) in ENDED:
         return 0
     started = time.monotonic()
     try:

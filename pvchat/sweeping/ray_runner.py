@@ -35,8 +35,10 @@ class RayRunner:
         # points log and save themselves, and what happens is said here
         os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
         workers, points = self.progress.workers, Points(self.progress)
-        with cluster(self.address, workers=workers, cpus=workers):
-            resources = {"cpu": self._cpus(), "gpu": int(ray.cluster_resources().get("GPU", 0) >= workers)}
+        here = max(1, (os.cpu_count() or 1) // workers)
+        with cluster(self.address, workers=workers, cpus=workers if self.address else workers * here):
+            cpus = self._share() if self.address else here  # the local cluster counts more than there are
+            resources = {"cpu": cpus, "gpu": int(ray.cluster_resources().get("GPU", 0) >= workers)}
             tune.Tuner(
                 tune.with_resources(PointTrial, resources),
                 tune_config=tune.TuneConfig(
@@ -56,11 +58,10 @@ class RayRunner:
         if not points.exhausted:
             raise KeyboardInterrupt
 
-    def _cpus(self) -> int:
-        if self.address is None:  # the local cluster counts more than there are
-            return max(1, (os.cpu_count() or 1) // self.progress.workers)
+    def _share(self) -> int:
+        """CPUs of a point, which any machine that has some can give."""
         machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        return max(1, min(sum(machines) // self.progress.workers, *machines))
+        return max(1, min(sum(machines) // self.progress.workers, *filter(None, machines)))
 
 
 class Points(Searcher):  # type: ignore[misc]

@@ -14,7 +14,7 @@ from pvchat.runs import write_json, write_text
 from pvchat.sweeping.point_run import run_point
 from pvchat.sweeping.runner import Runner, alone
 from pvchat.sweeping.sweep_file import read_sweep
-from pvchat.sweeping.sweep_folder import SWEEP, SweepFolder, make_folder
+from pvchat.sweeping.sweep_folder import ENDED, SWEEP, SweepFolder, make_folder
 from pvchat.sweeping.sweep_page import best_config, render_sweep
 from pvchat.sweeping.sweep_progress import Progress
 from pvchat.sweeping.sweep_table import as_json, summary
@@ -86,7 +86,7 @@ def _out(options: argparse.Namespace) -> Path:
 def _announce(folder: SweepFolder, workers: int) -> None:
     """How much is to be done, before it begins."""
     about = [folder.about(p) for p in folder.points]
-    done = sum(a["state"] in ("finished", "failed", "stopped") for a in about)
+    done = sum(a["state"] in ENDED for a in about)
     left = folder.sweep.size - done
     _say(f"{folder.path / SWEEP}: {folder.sweep.size} runs, {done} of them done, {workers} at a time.")
     seconds = [a["seconds"] for a in about if a["state"] == "finished"]

@@ -129,7 +129,7 @@ def _wrong(config: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
         yield from _unknown("metric.", metric, ("name", "goal", "target"))
         if metric.get("goal", "minimize") not in ("minimize", "maximize"):
             yield f"metric.goal must be minimize or maximize: got {metric['goal']}."
-        if not isinstance(metric.get("target", 0), int | float):
+        if not is_number(metric.get("target", 0)):
             yield f"metric.target must be a number: got {metric['target']}."
     if not (isinstance(config.get("run_cap", 1), int) and config.get("run_cap", 1) > 0):
         yield f"run_cap must be a number of points: got {config['run_cap']}."

@@ -18,6 +18,7 @@ from pvchat.sweeping.sweep_file import SweepFile, read_sweep
 
 SWEEP, POINTS, POINT, LOG, LOCK = "sweep.yaml", "points.jsonl", "point.json", "log.txt", ".lock"
 State = Literal["pending", "running", "finished", "failed", "stopped"]
+ENDED = ("finished", "failed", "stopped")  # what point.json can say
 CHANGING = ("parameters", "run_cap", "metric", "description")
 
 
@@ -78,18 +79,19 @@ class SweepFolder:
         if not path.is_file():
             return {"state": self.state(point)}
         about = read_json(path)
-        if about.get("state") not in ("finished", "failed", "stopped"):
+        if about.get("state") not in ENDED:
             raise UserError(f"{path} must say how its point ended: got {about}. Remove it to do that again.")
         return about
 
     def metric(self, point: Point, name: str | None = None) -> float | None:
         """The metric of the sweep: as tested, else the last one that was logged; None if it is no number."""
         name = name or self.sweep.metric
-        if (point.folder / METRICS).is_file() and name in (found := read_json(point.folder / METRICS)):
-            value = _number(str(found[name]))
-            return value if value is not None and math.isfinite(value) else None
-        last = next(reversed(self._logged(point, name)), None)
-        return last if last is not None and math.isfinite(last) else None
+        tested = read_json(point.folder / METRICS) if (point.folder / METRICS).is_file() else {}
+        if name in tested:
+            value = _number(str(tested[name]))
+        else:
+            value = next(reversed(self._logged(point, name)), None)
+        return value if value is not None and math.isfinite(value) else None
 
     def history(self, point: Point, name: str | None = None) -> list[float]:
         """Every finite value of the metric that was logged."""

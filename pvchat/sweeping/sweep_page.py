@@ -15,7 +15,7 @@ from pvchat.reporting.sweep_plots import plot_parallel_coordinates, plot_value_c
 from pvchat.reporting.table import Cell
 from pvchat.runs import RECORD, read_config, read_record
 from pvchat.statistics import Interval, bootstrap_interval, subject_means
-from pvchat.sweeping.suggestions import Values
+from pvchat.sweeping.suggestions import Values, is_number
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import Point, SweepFolder
 from pvchat.sweeping.sweep_table import SEED, Row, best_of, rows_of
@@ -102,7 +102,7 @@ def _pictures(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
         figure = plot_parallel_coordinates(points, metric=metric, maximized=folder.sweep.maximized)
         yield drawing(figure, alt="parallel coordinates of the swept values and the metric")
     for name in names:
-        if not all(_is_number(row.values[name]) for row in rows):
+        if not all(is_number(row.values[name]) for row in rows):
             continue
         values = {row.values[name] for row in rows}
         if len(values) <= FEW:
@@ -167,7 +167,3 @@ def _mean_curves(points: Sequence[Point]) -> Mapping[str, Curve]:
         steps = sorted(set.intersection(*(set(v) for v in values)))
         joined[name] = [(step, mean(v[step] for v in values)) for step in steps]
     return joined
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

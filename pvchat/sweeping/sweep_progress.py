@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
+from statistics import fmean
 
 from pvchat.sweeping.hyperband import to_stop
 from pvchat.sweeping.sweep_file import described
-from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder
+from pvchat.sweeping.sweep_folder import ENDED, LOG, Point, SweepFolder
 
 
 class Progress:
@@ -86,11 +87,10 @@ class Progress:
 
     def _left(self) -> str:
         points, total = self.folder.points, self.folder.sweep.size
-        done = sum(self.folder.state(p) in ("finished", "failed", "stopped") for p in points)
+        done = sum(self.folder.state(p) in ENDED for p in points)
         if not self._seconds or done == total:
             return ""
-        mean = sum(self._seconds) / len(self._seconds)
-        return f"; {mean * (total - done) / self.workers / 3600:.2f} hours left"
+        return f"; {fmean(self._seconds) * (total - done) / self.workers / 3600:.2f} hours left"
 
 
 def missing_metric(folder: SweepFolder, point: Point) -> str:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 def ray(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)  # shares are larger than what Ray has to spare
 
 
 def states(folder: Path) -> list[str]:
