@@ -103,15 +103,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=("steps", "start"))
+    parser.add_argument("--steps", type=int, default=-1, help="of a repeat; default: the whole training")
+    parser.add_argument("--only", choices=("laptop", "debug", "start"), help="one of the three; default: all")
     options = parser.parse_args()
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    for experiment in ("laptop", "debug") if options.only != "start" else ():
+    for experiment in ("laptop", "debug"):
+        if options.only not in (None, experiment):
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            repeats = [_trained(experiment, Path(folder), options.threads) for _ in range(options.repeats)]
+            repeats = [_trained(experiment, Path(folder), options) for _ in range(options.repeats)]
         print(render_table([f"{experiment} experiment", "measured"], step_rows(repeats), style="markdown"))
         print()
-    if options.only != "steps":
+    if options.only in (None, "start"):
         with tempfile.TemporaryDirectory() as folder:
             starts = list(_starts(Path(folder), options))
         rows = start_rows(starts)
@@ -150,7 +153,7 @@ def start_rows(starts: Sequence[tuple[float, float]]) -> list[list[Cell]]:
     ]
 
 
-def _trained(experiment: str, folder: Path, threads: int) -> list[Seconds]:
+def _trained(experiment: str, folder: Path, options: argparse.Namespace) -> list[Seconds]:
     cli: Any = run(
         [
             "fit",
@@ -158,7 +161,8 @@ def _trained(experiment: str, folder: Path, threads: int) -> list[Seconds]:
             "--data.source=pvchat.synthesis.demo.DemoCorpus",
             f"--data.cache_dir={folder / 'cache'}",
             f"--runs={folder}",
-            f"--threads={threads}",
+            f"--threads={options.threads}",
+            f"--trainer.max_steps={options.steps}",
         ],
         LoggingCLI,
     )

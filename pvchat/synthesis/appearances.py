@@ -93,9 +93,9 @@ def compose_appearances(
     size_px: int = 224,
 ) -> list[Record]:
     """``count`` videos of ``num_parts`` clips drawn from ``records``, of one split, each clip ``seconds``
-    (from, to) long, in steps of half a second. How many parts show ``subject`` is drawn from none to all, and
-    which; no clip is twice in a video, and which one is shown does not depend on where. Same arguments, same
-    videos."""
+    (from, to) long, in steps of half a second. From none to all parts show ``subject``, each number as often
+    as the others; which parts is drawn. No clip is twice in a video, and which one is shown does not depend
+    on where. Same arguments, same videos; the draws of one split say nothing about those of another."""
     sides = {there: [r for r in records if r.presence.get(subject) is there] for there in (True, False)}
     if min(map(len, sides.values())) < num_parts or not 0 < seconds[0] <= seconds[1]:
         raise UserError(
@@ -104,9 +104,11 @@ def compose_appearances(
             f"{records[0].split if records else 'no'} clips. Take fewer parts, or add clips."
         )
     made = []
-    for number in range(count):
-        draw = random.Random(f"{seed} {subject} {number}")
-        shown = draw.randint(0, num_parts)
+    drawn = f"{seed} {records[0].split} {subject}"
+    numbers = [n % (num_parts + 1) for n in range(count)]
+    random.Random(drawn).shuffle(numbers)
+    for number, shown in enumerate(numbers):
+        draw = random.Random(f"{drawn} {number}")
         parts = draw.sample(sides[True], shown) + draw.sample(sides[False], num_parts - shown)
         draw.shuffle(parts)
         steps = [max(1, round(draw.uniform(*seconds) / STEP_S)) for _ in parts]

@@ -102,15 +102,15 @@ def compose_side_by_side(
     size_px: int = 224,
 ) -> list[Record]:
     """``count`` videos of ``num_people`` people drawn from ``records``, of one split, at least one with a
-    name and each with another motion, or colour of clothes. Same arguments, same videos. Raises UserError
-    where there are not so many people, or they do all the same."""
+    name and each with another motion, or colour of clothes. Same arguments, same videos; splits are drawn
+    apart. Raises UserError where there are not so many people, or they do all the same."""
     known = [r for r in records if traits(r) and sum(r.presence.values()) <= 1]
     people = {name: [r for r in known if r.presence[name]] for name in records[0].presence}
     people = {name: clips for name, clips in people.items() if clips}
     strangers = [r for r in known if _shown(r) is None]
     made = []
     for number in range(count):
-        draw = random.Random(f"{seed} {num_people} {number}")
+        draw = random.Random(f"{seed} {records[0].split} {num_people} {number}")
         parts = _draw_cast(people, strangers, num_people, draw)
         name = hashlib.sha256(f"{seed} {number} {[p.id for p in parts]}".encode()).hexdigest()[:12]
         path = folder / f"who-{num_people}-{name}.mp4"

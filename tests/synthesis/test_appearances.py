@@ -102,6 +102,24 @@ def test_corpus(tmp_path: Path) -> None:
     assert {r.id for r in made("three", seed=1)}.isdisjoint(r.id for r in videos)
 
 
+def test_parts_of_the_subject_are_spread_evenly_and_splits_drawn_apart(tmp_path: Path) -> None:
+    def answers(split: Split) -> list[str]:
+        records = [
+            clip(tmp_path, f"{split}{tom}{n}", tom, num_frames=1, split=split)
+            for tom in (True, False)
+            for n in range(2)
+        ]
+        videos = compose_appearances(
+            records, "tom", tmp_path / split, count=9, num_parts=2, seconds=(0.5, 2), size_px=64, fps=2
+        )
+        shown = [sum(seen(r)) / len(seen(r)) for r in videos]
+        assert [shown.count(0.0), shown.count(1.0)] == [3, 3]
+        return [f"{r.qa[0].question} {r.qa[0].answer}" for r in videos]
+
+    train, test = answers("train"), answers("test")
+    assert sum(a == b for a, b in zip(train, test, strict=True)) < 4
+
+
 def test_what_cannot_be_joined(tmp_path: Path) -> None:
     a, b = clip(tmp_path, "a", True), clip(tmp_path, "b", True, split="train")
     for records, seconds in (([a, b], [1, 1]), ([a], [1, 1]), ([a], [0.01]), ([], [])):
