@@ -95,7 +95,11 @@ def experiment_file(name: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write then rename, so that a reader never sees half a file."""
+    """Write then rename, so that a reader never sees half a file. A device, such as /dev/null, stays one."""
+    if path.is_char_device() or path.is_fifo():
+        with writing(path):
+            path.write_text(text, encoding="utf-8")
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         try:

@@ -1,6 +1,8 @@
 """Run folders: never shared, never half-written, found again."""
 
 import json
+import os
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from pvchat.runs import (
     remove_if_empty,
     write_json,
     write_jsonl,
+    write_text,
 )
 
 
@@ -120,6 +123,18 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
     write_jsonl(tmp_path / "predictions.jsonl", [{"id": "ä"}, {"id": "b"}])
     assert (tmp_path / "predictions.jsonl").read_text(encoding="utf-8") == '{"id": "ä"}\n{"id": "b"}\n'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no devices in the file system")
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    """Root may rename over /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "a")
+    assert pipe.is_fifo()
+    assert os.read(reader, 9) == b"a"
+    os.close(reader)
 
 
 def test_experiments_come_with_a_checkout() -> None:
