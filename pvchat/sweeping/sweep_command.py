@@ -2,19 +2,30 @@
 
 import argparse
 import multiprocessing
+import shlex
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
 from pvchat.errors import UserError
 from pvchat.ray_cluster import require_ray
-from pvchat.runs import write_json, write_text
+from pvchat.runs import open_run, write_json, write_text
 from pvchat.sweeping.point_run import run_point
 from pvchat.sweeping.runner import Runner, alone
-from pvchat.sweeping.sweep_file import read_sweep
-from pvchat.sweeping.sweep_folder import ENDED, SWEEP, SweepFolder, make_folder
+from pvchat.sweeping.sweep_file import described, read_sweep
+from pvchat.sweeping.sweep_folder import (
+    ENDED,
+    LOG,
+    SWEEP,
+    SweepFolder,
+    make_folder,
+    require_room,
+    require_sweep,
+)
 from pvchat.sweeping.sweep_page import best_config, render_sweep
 from pvchat.sweeping.sweep_progress import Progress
 from pvchat.sweeping.sweep_table import as_json, summary
@@ -30,19 +41,33 @@ def main(options: argparse.Namespace) -> None:
     """Exit with 1 where a point failed."""
     file = Path(options.sweep)
     if options.point is not None:
-        status = run_point(SweepFolder(file if file.is_dir() else _out(options)), options.point)
-        raise SystemExit(status)
-    folder = _begin(file, options)
-    if options.plan:
-        return _plan(folder, options)
-    with alone(folder.path):
+        return _run_one(SweepFolder(file if file.is_dir() else _out(options)), options)
+    with _begun(file, options) as folder:
+        if options.plan:
+            return _plan(folder, options)
+        folder.check(folder.points)
         if options.retry_failed:
-            folder.reopen()
+            folder.reopen(folder.points)
         _announce(folder, options.workers)
         _runner(Progress(folder=folder, workers=options.workers, say=_say), options.ray).run()
+        folder.check(folder.points)
         _summarise(folder)
-    if any(folder.state(p) == "failed" for p in folder.points):
-        raise SystemExit(1)
+        if failed := [p for p in folder.points if folder.state(p) == "failed"]:
+            again = f"pvchat sweep {shlex.quote(str(folder.path))} --retry-failed"
+            _say(f"{len(failed)} of the points failed. Do them again, from where they were: {again}")
+            raise SystemExit(1)
+
+
+def _run_one(folder: SweepFolder, options: argparse.Namespace) -> None:
+    """As a job of an array does, whose output is all that is seen of it."""
+    status = run_point(folder, options.point, retry_failed=options.retry_failed)
+    point = folder.points[options.point - 1]
+    about = folder.about(point)
+    how = about["state"]
+    if how == "failed":
+        how += f": {about['error']} ({point.folder / LOG}). Do it again with --retry-failed"
+    _say(f"[{point.number}/{folder.sweep.size}] {described(point.values)}: {how}.")
+    raise SystemExit(status)
 
 
 def _runner(progress: Progress, address: str | None) -> "Runner | RayRunner":
@@ -55,17 +80,25 @@ def _runner(progress: Progress, address: str | None) -> "Runner | RayRunner":
     return RayRunner(progress=progress, address=address or None)
 
 
-def _begin(file: Path, options: argparse.Namespace) -> SweepFolder:
+@contextmanager
+def _begun(file: Path, options: argparse.Namespace) -> Iterator[SweepFolder]:
+    """Its folder, ours alone before anything is written there."""
     if file.is_dir():
         if options.more or options.base or options.out:
             raise UserError(
                 "a sweep that has begun keeps its options: got some. Give its file and --out to change them."
             )
-        return SweepFolder(file)
+        require_sweep(file)
+        with alone(file):
+            yield SweepFolder(file)
+        return
     if options.base and not Path(options.base).is_file():
         raise UserError(f"--base must be an experiment: {options.base} is no file. Give its path.")
     sweep = read_sweep(file, more=options.more, base=options.base)
-    return make_folder(_out(options), sweep)
+    out = _out(options)
+    require_room(out)
+    with alone(open_run(out)):
+        yield make_folder(out, sweep)
 
 
 def _plan(folder: SweepFolder, options: argparse.Namespace) -> None:

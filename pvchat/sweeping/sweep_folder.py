@@ -11,7 +11,16 @@ from typing import Any, Literal
 import yaml
 
 from pvchat.errors import UserError
-from pvchat.runs import METRICS, open_run, read_json, write_json, write_jsonl, write_text
+from pvchat.runs import (
+    METRICS,
+    RECORD,
+    open_run,
+    read_json,
+    read_record,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 from pvchat.sweeping.locks import is_held
 from pvchat.sweeping.suggestions import Trial, Values
 from pvchat.sweeping.sweep_file import SweepFile, read_sweep
@@ -36,8 +45,7 @@ class SweepFolder:
     """A sweep that has begun. What a point came to is in its ``point.json``; without one it is to be done."""
 
     def __init__(self, path: Path) -> None:
-        if not (path / SWEEP).is_file():
-            raise UserError(f"the folder of a sweep holds {SWEEP}: {path} does not. Give a sweep file.")
+        require_sweep(path)
         self.path, self.sweep = path, read_sweep(path / SWEEP)
         try:
             lines = (path / POINTS).read_text(encoding="utf-8").split("\n")[:-1]
@@ -67,11 +75,22 @@ class SweepFolder:
         point.folder.mkdir(parents=True, exist_ok=True)
         write_json(point.folder / POINT, {"state": state, **about})
 
-    def reopen(self) -> None:
-        """Failed points are to be done again."""
-        for point in self.points:
+    def reopen(self, points: Sequence[Point]) -> None:
+        """Those that failed are to be done again."""
+        for point in points:
             if self.state(point) == "failed":
                 (point.folder / POINT).unlink()
+
+    def check(self, points: Sequence[Point]) -> None:
+        """Those that ended but cannot be read failed, so that a table of the others can be made."""
+        for point in points:
+            try:
+                if self.state(point) in ("finished", "stopped"):
+                    self.metric(point), self.logged(point)
+                    if (point.folder / RECORD).is_file():
+                        read_record(point.folder)
+            except UserError as error:
+                self.close(point, "failed", error=str(error))
 
     def about(self, point: Point) -> dict[str, Any]:
         """``state``, and ``seconds`` or ``error`` once it is done."""
@@ -128,16 +147,28 @@ def lock_of(point: Point) -> Path:
     return point.folder.parent / f".{point.folder.name}.lock"
 
 
+def require_sweep(path: Path) -> None:
+    if not (path / SWEEP).is_file():
+        raise UserError(f"the folder of a sweep holds {SWEEP}: {path} does not. Give a sweep file.")
+
+
+def require_room(path: Path) -> None:
+    """Raise UserError where ``path`` holds anything but a sweep."""
+    if (path / SWEEP).is_file() or not path.is_dir():
+        return
+    if any(p.name not in (LOCK, POINTS) for p in path.iterdir()):
+        raise UserError(f"a sweep begins in an empty folder: {path} is not. Give another --out.")
+
+
 def make_folder(path: Path, sweep: SweepFile) -> SweepFolder:
     """Begin ``sweep`` in ``path``, or go on with it; it may have grown. Raises UserError where another sweep
     is there."""
     points = sweep.points()
     if sweep.method != "bayes" and not points:
         raise UserError("a sweep must have a point: its grid is empty. Give values in its file.")
+    require_room(path)
     open_run(path)
     if not (path / SWEEP).is_file():
-        if any(p.name not in (LOCK, POINTS) for p in path.iterdir()):
-            raise UserError(f"a sweep begins in an empty folder: {path} is not. Give another --out.")
         write_jsonl(path / POINTS, ())
         write_text(path / SWEEP, _text(sweep))
     folder = SweepFolder(path)

@@ -13,12 +13,12 @@ from pvchat.reporting.curves import Curve, plot_curves, read_curves
 from pvchat.reporting.page import drawing, heading, listing, paragraph, render_page, table
 from pvchat.reporting.sweep_plots import plot_parallel_coordinates, plot_value_curve
 from pvchat.reporting.table import Cell
-from pvchat.runs import RECORD, read_config, read_record
+from pvchat.runs import read_config
 from pvchat.statistics import Interval, bootstrap_interval, subject_means
 from pvchat.sweeping.suggestions import Values, is_number
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import Point, SweepFolder
-from pvchat.sweeping.sweep_table import SEED, Row, best_of, rows_of
+from pvchat.sweeping.sweep_table import Row, best_of, rows_of, settings_of, unit_of
 
 PAPER: Mapping[str, Mapping[float, float]] = {
     "num_soft_tokens": {0: 0.801, 4: 0.871, 8: 0.890, 12: 0.895, 16: 0.922, 20: 0.882}
@@ -38,7 +38,7 @@ def best_config(folder: SweepFolder) -> str | None:
     if not measured:
         return None
     best = best_of(folder, measured)
-    about = f"# The best of {len(measured)} settings by {folder.sweep.metric}: {mean(best.metrics):.3f}"
+    about = f"# The best of {len(measured)} settings by {folder.sweep.metric}: {best.mean:.3f}"
     return f"{about} ({len(best.metrics)} runs).\n{overlay(best.given)}"
 
 
@@ -83,8 +83,8 @@ def _parts(folder: SweepFolder) -> Iterator[str]:
 
 def _table(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
     yield heading("Settings")
-    units = {_unit(point) for row in rows for point in row.points}
-    names = _settings(folder)
+    units = {unit_of(point) for row in rows for point, _ in row.scored}
+    names = settings_of(folder)
     cells: list[list[Cell]] = [
         [*(str(row.values[n]) for n in names), _joined([row]) if row.metrics else None, len(row.metrics)]
         for row in rows
@@ -95,8 +95,8 @@ def _table(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _pictures(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
-    metric, names = folder.sweep.metric, _settings(folder)
-    points = [({n: row.values[n] for n in names}, mean(row.metrics)) for row in rows]
+    metric, names = folder.sweep.metric, settings_of(folder)
+    points = [({n: row.values[n] for n in names}, row.mean) for row in rows]
     if names:
         yield heading("All settings at once")
         figure = plot_parallel_coordinates(points, metric=metric, maximized=folder.sweep.maximized)
@@ -119,7 +119,7 @@ def _pictures(folder: SweepFolder, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _training(rows: Sequence[Row]) -> Iterator[str]:
-    curves = {described(row.values): _mean_curves(row.points) for row in rows}
+    curves = {described(row.values): _mean_curves([point for point, _ in row.scored]) for row in rows}
     if (figure := plot_curves(curves)) is not None:
         yield heading("Training, seeds averaged")
         yield drawing(figure, alt="loss, regularisers, lambda and active rate over steps, a line a setting")
@@ -136,24 +136,12 @@ def _left_out(folder: SweepFolder) -> Iterator[str]:
         yield table(["run", "values", "state", "why"], rows)
 
 
-def _settings(folder: SweepFolder) -> list[str]:
-    """What is swept, without the seed."""
-    return [name for name in folder.sweep.swept if name != SEED]
-
-
 def _joined(rows: Sequence[Row]) -> Interval | float:
     """Over subjects, seeds averaged inside; over runs where there is one subject."""
     known = [pair for row in rows for pair in row.scored]
-    means = subject_means([m for _, m in known], [_unit(p) for p, _ in known])
+    means = subject_means([m for _, m in known], [unit_of(p) for p, _ in known])
     values = list(means.values()) if len(means) > 1 else [m for _, m in known]
     return bootstrap_interval(values) if len(values) > 1 else values[0]
-
-
-def _unit(point: Point) -> str:
-    """The persons that a run has learned."""
-    if not (point.folder / RECORD).is_file():
-        return ""
-    return "+".join(read_record(point.folder).get("subjects", []))
 
 
 def _mean_curves(points: Sequence[Point]) -> Mapping[str, Curve]:

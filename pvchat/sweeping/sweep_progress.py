@@ -59,8 +59,9 @@ class Progress:
             self.folder.close(point, "failed", error=why)
         if self.folder.state(point) == "running":
             return  # its process was killed, its training was not
-        about, value = self.folder.about(point), self.folder.metric(point)
+        about = self.folder.about(point)
         state = about["state"]
+        value = None if state == "failed" else self.folder.metric(point)
         if state == "failed":
             what = f"failed: {about['error']} ({point.folder / LOG})"
         else:
@@ -68,8 +69,9 @@ class Progress:
             self._seconds += [about["seconds"]] if "seconds" in about else []
         place = f"[{point.number}/{self.folder.sweep.size}]"
         self.say(f"{place} {described(point.values)}: {what}{self._left()}")
-        missing = value is None and self.folder.sweep.metric not in self.folder.logged(point)
-        if state == "finished" and missing and not self._missed:
+        if state != "finished" or value is not None or self._missed:
+            return
+        if self.folder.sweep.metric not in self.folder.logged(point):
             self._missed = True
             self.say(missing_metric(self.folder, point))
 

@@ -6,18 +6,23 @@ from statistics import mean
 from typing import Any
 
 from pvchat.reporting.table import Cell, render_table
+from pvchat.runs import RECORD, read_record
+from pvchat.statistics import subject_means
 from pvchat.sweeping.suggestions import Values
 from pvchat.sweeping.sweep_file import described
 from pvchat.sweeping.sweep_folder import LOG, Point, SweepFolder
 
 SEED = "seed_everything"
+PATHS = ("data.source.path", "data.source.init_args.path")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting without its seed: its ``points``, and the metric of those that have one."""
+    """A setting: its ``values``, its ``points``, a run for each seed and person, and the metric of those
+    that have one."""
 
     values: Values
+    given: Values  # and what is the same in all settings
     points: list[Point]
     scored: list[tuple[Point, float]]
 
@@ -26,32 +31,35 @@ class Row:
         return [metric for _, metric in self.scored]
 
     @property
-    def given(self) -> Values:
-        """``values`` and what is the same in all settings."""
-        return _setting(self.points[0].values)
+    def mean(self) -> float:
+        """Over subjects, runs of each averaged inside, as the intervals of the page are."""
+        return mean(subject_means(self.metrics, [unit_of(point) for point, _ in self.scored]).values())
 
 
 def rows_of(folder: SweepFolder) -> list[Row]:
     """Settings in the order of the file. A metric of a run that is not finished counts only where it was
     stopped early."""
-    groups: dict[str, list[Point]] = {}
+    names, aside = settings_of(folder), _averaged(folder)
+    groups: dict[str, tuple[Values, list[Point]]] = {}
     for point in folder.points:
-        groups.setdefault(str(_setting(point.values)), []).append(point)
+        given = {name: value for name, value in point.values.items() if name not in aside}
+        groups.setdefault(str(given), (given, []))[1].append(point)
     return [
         Row(
-            {name: points[0].values[name] for name in folder.sweep.swept if name != SEED},
+            {name: given[name] for name in names},
+            given,
             points,
             [(p, m) for p in points if _counts(folder, p) and (m := folder.metric(p)) is not None],
         )
-        for points in groups.values()
+        for given, points in groups.values()
     ]
 
 
 def summary(folder: SweepFolder) -> str:
     """The table in Markdown, the best setting, and the points that failed or are not done."""
     rows, sweep = rows_of(folder), folder.sweep
-    header = [*(name for name in sweep.swept if name != SEED), sweep.metric, "least", "most", "runs"]
-    cells = [[*map(_text, row.values.values()), *_numbers(row.metrics)] for row in rows]
+    header = [*settings_of(folder), sweep.metric, "least", "most", "runs"]
+    cells = [[*map(_text, row.values.values()), *_numbers(row)] for row in rows]
     parts = [render_table(header, cells, style="markdown")]
     measured = [row for row in rows if row.metrics]
     if measured:
@@ -65,8 +73,33 @@ def summary(folder: SweepFolder) -> str:
 
 
 def best_of(folder: SweepFolder, measured: Sequence[Row]) -> Row:
-    """By the mean of its runs."""
-    return (max if folder.sweep.maximized else min)(measured, key=lambda row: mean(row.metrics))
+    """By its mean."""
+    return (max if folder.sweep.maximized else min)(measured, key=lambda row: row.mean)
+
+
+def settings_of(folder: SweepFolder) -> list[str]:
+    """Names of what is compared."""
+    aside = _averaged(folder)
+    return [name for name in folder.sweep.swept if name not in aside]
+
+
+def _averaged(folder: SweepFolder) -> set[str]:
+    """Names of what a setting is averaged over: the seed, and the data where each is of another person."""
+    names = {SEED}
+    for name in set(PATHS) & set(folder.sweep.swept):
+        done = [point for point in folder.points if _counts(folder, point)]
+        pairs = {(str(point.values[name]), unit_of(point)) for point in done}
+        known = [(path, who) for path, who in pairs if who]
+        if len(known) > 1 and all(len(set(column)) == len(known) for column in zip(*known, strict=True)):
+            names.add(name)
+    return names
+
+
+def unit_of(point: Point) -> str:
+    """The persons that a run has learned."""
+    if not (point.folder / RECORD).is_file():
+        return ""
+    return "+".join(read_record(point.folder).get("subjects", []))
 
 
 def as_json(folder: SweepFolder) -> dict[str, Any]:
@@ -78,18 +111,15 @@ def as_json(folder: SweepFolder) -> dict[str, Any]:
     return {"metric": folder.sweep.metric, "rows": rows}
 
 
-def _setting(values: Values) -> Values:
-    return {name: value for name, value in values.items() if name != SEED}
-
-
 def _counts(folder: SweepFolder, point: Point) -> bool:
     return folder.state(point) in ("finished", "stopped")
 
 
-def _numbers(metrics: Sequence[float]) -> list[Cell]:
+def _numbers(row: Row) -> list[Cell]:
+    metrics = row.metrics
     if not metrics:
         return [None, None, None, 0]
-    return [mean(metrics), min(metrics), max(metrics), len(metrics)]
+    return [row.mean, min(metrics), max(metrics), len(metrics)]
 
 
 def _text(value: Any) -> str:

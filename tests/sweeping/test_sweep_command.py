@@ -12,10 +12,23 @@ from typing import Any
 import pytest
 
 from pvchat import cli
-from pvchat.sweeping import runner
+from pvchat.sweeping import point_run, runner
 from pvchat.sweeping.locks import hold
 from pvchat.sweeping.sweep_file import read_sweep
 from pvchat.sweeping.sweep_folder import make_folder
+
+PARTS = """
+import pathlib, sys, time
+given = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
+if "run_dir" in given:
+    run = pathlib.Path(given["run_dir"])
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    while not (run / "seconds.txt").is_file():
+        time.sleep(0.01)
+    sys.exit(143)
+"""
+"Interrupted once it has a checkpoint, and its seconds are written."
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +51,8 @@ def test_a_failing_point_is_listed_and_the_others_go_on(
         cli.main(call)
     assert end.value.code == 1
     assert states(out) == ["finished", "failed", "finished"]
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
+    assert f"1 of the points failed. Do them again, from where they were: pvchat sweep {out} --retry" in said
     assert "Best: x=4." in shown
     assert "- 2 (x=3) failed: x must not be 3: got 3." in shown
     assert json.loads((out / "summary.json").read_text())["rows"][0]["metrics"] == [2.0]
@@ -49,6 +63,51 @@ def test_a_failing_point_is_listed_and_the_others_go_on(
     with pytest.raises(SystemExit):
         cli.main([*call, "--retry-failed"])
     assert log.read_text() == before + "begun 3\n"
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "point.json", "run.json"])
+def test_a_point_whose_files_are_broken_is_listed(
+    name: str, sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["sweep", str(sweep({"values": [1, 2, 4]})), "--out", str(out)]
+    assert cli.main(call) == 0
+    (out / "0002" / name).write_text('{"test/sc')
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        cli.main(call)
+    assert end.value.code == 1
+    assert states(out) == ["finished", "failed", "finished"]
+    shown = capsys.readouterr().out
+    assert f"- 2 (x=2) failed: cannot read {out}/0002/{name}: it is malformed" in shown
+    assert "Best: x=4." in shown
+    assert cli.main([*call, "--retry-failed"]) == 0
+    assert states(out) == ["finished"] * 3
+    assert log.read_text().count("begun") == 4
+
+
+def test_a_point_that_leaves_broken_files_failed(
+    sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "half.py"
+    program.write_text("import sys; open(sys.argv[-1].partition('=')[2] + '/metrics.json', 'w').write('{')")
+    file, out = sweep({"values": [1, 2]}, program=str(program)), tmp_path / "out"
+    with pytest.raises(SystemExit):
+        cli.main(["sweep", str(file), "--out", str(out)])
+    assert states(out) == ["failed", "failed"]
+    assert "[1/2] x=1: failed: cannot read" in capsys.readouterr().err
+
+
+def test_seconds_are_of_all_parts(sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of those whose own process was killed: they are written meanwhile."""
+    monkeypatch.setattr(point_run, "WATCH_SECONDS", 0.1)
+    program = tmp_path / "parts.py"
+    program.write_text(PARTS)
+    folder = make_folder(tmp_path / "out", read_sweep(sweep({"values": [1]}, program=str(program))))
+    assert point_run.run_point(folder, 1) == 143
+    (folder.points[0].folder / "seconds.txt").write_text("1000")
+    assert point_run.run_point(folder, 1) == 0
+    assert 1000 < folder.about(folder.points[0])["seconds"] < 1100
 
 
 def test_seeds_are_one_row(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,10 +164,13 @@ def test_after_the_target_no_point_is_begun(
 def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, file = tmp_path / "out", str(sweep({"values": [1]}))
     out.mkdir()
+    make_folder(out, read_sweep(Path(file)))
     held = hold(out / ".lock")
     assert held is not None
-    assert cli.main(["sweep", file, "--out", str(out)]) == 2
+    grown = str(sweep({"values": [1, 2]}))
+    assert cli.main(["sweep", grown, "--out", str(out)]) == 2
     assert "another is at work" in capsys.readouterr().err
+    assert states(out) == ["pending"], "nothing is written before"
     os.close(held)
     held = hold(out / ".0001.lock")
     assert held is not None
@@ -121,6 +183,20 @@ def test_one_process_in_a_folder(sweep: Any, tmp_path: Path, capsys: pytest.Capt
         cli.main(["sweep", str(out), "--point", "1"])
     assert end.value.code == 0
     assert states(out) == ["finished"]
+
+
+def test_a_point_alone_that_failed_says_so(
+    sweep: Any, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a job of an array, whose output is all that is seen of it."""
+    make_folder(tmp_path / "out", read_sweep(sweep({"values": [3]})))
+    call = ["sweep", str(tmp_path / "out"), "--point", "1"]
+    for more, begun in (([], 1), ([], 1), (["--retry-failed"], 2)):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*call, *more])
+        assert end.value.code == 1
+        assert "[1/1] x=3: failed: x must not be 3: got 3. (" in capsys.readouterr().err
+        assert log.read_text().count("begun") == begun
 
 
 def test_a_point_that_is_told_to_end_is_to_be_done_again(sweep: Any, log: Path, tmp_path: Path) -> None:

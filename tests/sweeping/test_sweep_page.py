@@ -10,7 +10,7 @@ from pvchat.errors import UserError
 from pvchat.sweeping.sweep_file import SweepFile
 from pvchat.sweeping.sweep_folder import SweepFolder, make_folder
 from pvchat.sweeping.sweep_page import best_config, overlay, render_sweep
-from pvchat.sweeping.sweep_table import rows_of
+from pvchat.sweeping.sweep_table import rows_of, summary
 
 TOKENS, RATE = "model.chat.init_args.num_soft_tokens", "model.learning_rates.router"
 METRIC = "test/main/presence_auc"
@@ -63,7 +63,28 @@ def test_subjects_are_the_unit_where_there_are_several(tmp_path: Path) -> None:
     folder = made(tmp_path, subjects=2)
     text = text_of(render_sweep(folder))
     assert "Intervals: 95 %, bootstrap over subjects, seeds averaged inside." in text
-    assert "1/manifest.jsonl" in text
+    assert "manifest.jsonl" not in text, "a person is no setting"
+    (folder.points[-1].folder / "run.json").write_text('{"subjects": ["0"]}')
+    assert "1/manifest.jsonl" in text_of(render_sweep(folder)), "other data of the same person are"
+
+
+def test_the_best_is_by_subjects_too(tmp_path: Path) -> None:
+    """One of two subjects lost a seed: over runs 16 tokens would be best."""
+    folder = made(tmp_path, subjects=2)
+    for point in folder.points:
+        first = point.values["data.source.path"].startswith("0")
+        auc = {0: 0.1, 8: 0.6, 16: 0.9 if first else 0.1}[point.values[TOKENS]]
+        (point.folder / "metrics.json").write_text(json.dumps({METRIC: auc}))
+    folder.close(folder.points[-1], "failed", error="lost")
+    assert folder.points[-1].values[TOKENS] == 16
+    best = best_config(folder)
+    assert best is not None
+    assert yaml.safe_load(best) == {"model": {"chat": {"init_args": {"num_soft_tokens": 8}}}}, (
+        "for anybody's data"
+    )
+    assert "0.600 (4 runs)" in best
+    assert "Best: num_soft_tokens=8." in summary(folder)
+    assert "|16|0.500|0.100|0.900|3|" in summary(folder).replace(" ", "")
 
 
 def test_points_that_failed_or_wait_are_listed(tmp_path: Path) -> None:
