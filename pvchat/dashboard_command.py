@@ -8,9 +8,12 @@ from pathlib import Path
 from pvchat.errors import UserError
 from pvchat.runs import write_json
 
+LONGEST, FORBIDDEN = 128, "/\\#?%:"
+
 
 def main(options: argparse.Namespace) -> None:
     """Save both, or show what would be saved. Raises UserError without the extra or without a server."""
+    _check_project(options.project)
     try:
         dashboard = importlib.import_module("pvchat.dashboard")
     except ModuleNotFoundError as error:
@@ -32,6 +35,14 @@ def main(options: argparse.Namespace) -> None:
     entity = options.entity or _own_entity()
     for make in (dashboard.make_workspace, dashboard.make_report):
         print(_save(make(entity, options.project)))
+
+
+def _check_project(name: str) -> None:
+    """As W&B does for a run."""
+    if not name.strip() or len(name) > LONGEST or set(name) & set(FORBIDDEN):
+        raise UserError(
+            f"--project must be a name of at most {LONGEST} characters without {FORBIDDEN}: got {name!r}."
+        )
 
 
 def _own_entity() -> str:

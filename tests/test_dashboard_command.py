@@ -21,6 +21,12 @@ def test_it_is_written_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out).keys() == written.keys()
 
 
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "x" * 129])
+def test_what_is_no_project(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dashboard", f"--project={name}", "--print"]) == 2
+    assert f"at most 128 characters without /\\#?%:: got {name!r}." in capsys.readouterr().err
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name in [n for n in sys.modules if n.startswith("wandb_workspaces") or n == "pvchat.dashboard"]:
         monkeypatch.delitem(sys.modules, name)
