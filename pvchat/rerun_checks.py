@@ -1,21 +1,43 @@
 """Can a run be repeated? Looked for before anything long."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from pvchat import __version__
 from pvchat.assets import asset
+from pvchat.checkpoints import RECORD as ADAPTER_RECORD
 from pvchat.checkpoints import weights_digest
 from pvchat.datamodules.sources import Source
 from pvchat.datamodules.video import content_hash
 from pvchat.errors import UserError
 from pvchat.loading import find_weights
-from pvchat.runs import ADAPTER, CHECKPOINTS, CONFIG, DATA, LAST, METRICS, read_config, read_json
+from pvchat.runs import (
+    ADAPTER,
+    CHECKPOINTS,
+    CONFIG,
+    DATA,
+    LAST,
+    METRICS,
+    RECORD,
+    TESTED,
+    read_config,
+    read_json,
+)
 from pvchat.usage import explain
+
+ADAPTER_FILE = f"{ADAPTER}/{ADAPTER_RECORD}"
+BEGUN = {"path", "weights", "sha256"}
+
+
+def check_files(run: Path, record: Mapping[str, Any]) -> None:
+    """Raise UserError where a file that a rerun reads was edited into something else: the last of them would
+    be read when all is trained again."""
+    for name in _wrong_files(run, record):
+        raise UserError(f"a rerun needs {run / name} as pvchat wrote it: it has other contents. Restore it.")
 
 
 def check_run(run: Path, record: Mapping[str, Any]) -> None:
@@ -85,9 +107,11 @@ def check_weights(run: Path, record: Mapping[str, Any]) -> None:
             )
 
 
-def unrepeatable(record: Mapping[str, Any]) -> list[str]:
-    """What of a run a rerun does otherwise, in sentences."""
+def unrepeatable(run: Path, record: Mapping[str, Any]) -> list[str]:
+    """What of a run a rerun does otherwise, or cannot know, in sentences."""
     notes = []
+    if not (run / DATA).is_file():
+        notes.append(f"{run / DATA} is gone: whether the clips are as they were is not known.")
     for resumed in record.get("resumed", []):
         if changed := resumed["differs"]:
             names = ", ".join(list(changed)[:5])
@@ -96,6 +120,47 @@ def unrepeatable(record: Mapping[str, Any]) -> list[str]:
                 "a rerun trains with the last ones from the start."
             )
     return notes
+
+
+def _wrong_files(run: Path, record: Mapping[str, Any]) -> Iterator[str]:
+    """Raises UserError where one is malformed."""
+    shapes = {"environment": dict, "assets": dict, "init_from": dict, "resumed": list, "tested_in": dict}
+    if any(not isinstance(record[name], shape) for name, shape in shapes.items() if name in record):
+        yield RECORD
+    begun, parts = record.get("init_from", {}), record.get("resumed", [])
+    if not {"environment", "data"} <= record.keys() or (begun and not begun.keys() >= BEGUN):
+        yield RECORD
+    if not all(isinstance(part, dict) and {"step", "differs"} <= part.keys() for part in parts):
+        yield RECORD
+    if not _is_version(record["environment"].get("pvchat", "0")):
+        yield RECORD
+    if len(record.get("tested_in", {}).get("threads", [0, 0])) != 2:
+        yield RECORD
+    for name, wrong in ((METRICS, _wrong_metrics), (DATA, _wrong_data), (ADAPTER_FILE, _wrong_adapter)):
+        if (run / name).is_file() and wrong(read_json(run / name)):
+            yield name
+    if (run / TESTED).is_file():
+        read_config(run / TESTED)
+
+
+def _is_version(text: object) -> bool:
+    try:
+        return bool(Version(str(text)))
+    except InvalidVersion:
+        return False
+
+
+def _wrong_metrics(metrics: Mapping[str, Any]) -> bool:
+    return not all(value is None or isinstance(value, int | float) for value in metrics.values())
+
+
+def _wrong_data(data: Mapping[str, Any]) -> bool:
+    clips = data.get("clips")
+    return not isinstance(clips, dict) or not all({"path", "sha256"} <= set(c) for c in clips.values())
+
+
+def _wrong_adapter(adapter: Mapping[str, Any]) -> bool:
+    return "sha256" not in adapter
 
 
 def _listed(known: Mapping[str, Any], names: list[str]) -> str:

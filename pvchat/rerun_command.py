@@ -11,7 +11,7 @@ from pvchat.checkpoints import RECORD as ADAPTER_RECORD
 from pvchat.errors import UserError
 from pvchat.provenance import Differences, differences
 from pvchat.reporting.table import Cell, render_table
-from pvchat.rerun_checks import check_data, check_run, check_weights, unrepeatable
+from pvchat.rerun_checks import check_data, check_files, check_run, check_weights, unrepeatable
 from pvchat.runs import (
     ADAPTER,
     CONFIG,
@@ -38,13 +38,14 @@ def main(options: argparse.Namespace) -> None:
     UserError before anything long if it cannot be repeated."""
     run = find_run(options.run, holding=METRICS).absolute()
     record = read_record(run)
+    check_files(run, record)
     check_run(run, record)
     check_data(run, record)
     check_weights(run, record)
     out = _folder(run, options.out)
     try:
         write_json(out / RECORD, {"repeats": str(run)})
-        for note in unrepeatable(record):
+        for note in unrepeatable(run, record):
             print(f"note: {note}", file=sys.stderr)
         repeat(run, record, out)
     except UserError as error:
@@ -87,7 +88,8 @@ def report(run: Path, out: Path) -> None:
     if not metrics:
         print(f"\nsame: none of {len(first)} metrics differs by a bit{trained}.")
     else:
-        print(f"\nnot the same: {len(metrics)} of {len(first)} metrics differ.\n\n{_metric_table(metrics)}")
+        every = len(first | again)
+        print(f"\nnot the same: {len(metrics)} of {every} metrics differ.\n\n{_metric_table(metrics)}")
     if changed:
         also = "What is no longer as it was:" if metrics else "Although these are no longer as they were:"
         print(f"\n{also}\n\n{_change_table(changed)}")

@@ -13,7 +13,7 @@ from tiny import make_corpus
 from pvchat import rerun_checks
 from pvchat.datamodules.manifest import read_manifest, write_manifest
 from pvchat.errors import UserError
-from pvchat.rerun_checks import check_data, check_run, check_weights, unrepeatable
+from pvchat.rerun_checks import check_data, check_files, check_run, check_weights, unrepeatable
 
 
 def record_of(run: Path) -> dict[str, Any]:
@@ -45,10 +45,53 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_whole_run_can_be_repeated(run: Path) -> None:
     record = record_of(run)
+    check_files(run, record)
     check_run(run, record)
     check_data(run, record)
     check_weights(run, record)
-    assert unrepeatable(record) == []
+    assert unrepeatable(run, record) == []
+    (run / "data.json").unlink()
+    assert "data.json is gone: whether the clips are" in unrepeatable(run, record)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"environment": None},
+        {"environment": {"pvchat": "the last"}},
+        {"assets": ["minilm"]},
+        {"init_from": "runs/first"},
+        {"init_from": {"path": "runs/first"}},
+        {"resumed": 3},
+        {"resumed": [{}]},
+        {"tested_in": []},
+        {"tested_in": {"threads": [4]}},
+        {"data": ...},
+        {"environment": ...},
+    ],
+)
+def test_a_record_that_was_edited(run: Path, change: dict[str, Any]) -> None:
+    record = {k: v for k, v in (record_of(run) | change).items() if v is not ...}
+    with pytest.raises(UserError, match=rf"needs {run}/run.json as pvchat wrote it"):
+        check_files(run, record)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metrics.json", '{"a": "b"}'),
+        ("metrics.json", "{"),
+        ("data.json", "{}"),
+        ("data.json", '{"clips": {"a": {"path": "b"}}}'),
+        ("adapter/adapter.json", "{}"),
+        ("test.yaml", "a: ["),
+    ],
+)
+def test_files_that_are_read_at_the_end(run: Path, name: str, text: str) -> None:
+    """All is trained again by then."""
+    (run / name).write_text(text)
+    with pytest.raises(UserError, match=name):
+        check_files(run, record_of(run))
 
 
 def test_a_training_that_did_not_end(run: Path) -> None:
@@ -131,8 +174,8 @@ def test_an_embedded_part_that_cannot_be_had(run: Path, monkeypatch: pytest.Monk
         check_weights(run, {"assets": {"minilm": "x"}})
 
 
-def test_what_came_before_a_change_cannot_be_repeated() -> None:
+def test_what_came_before_a_change_cannot_be_repeated(run: Path) -> None:
     same, other = {"step": 3, "differs": {}}, {"step": 9, "differs": {"config.model.warmup_steps": [1, 2]}}
-    (note,) = unrepeatable({"resumed": [same, other]})
+    (note,) = unrepeatable(run, {"resumed": [same, other]})
     assert "at step 9" in note
     assert "config.model.warmup_steps" in note
