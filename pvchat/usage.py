@@ -7,7 +7,7 @@ from pvchat.errors import UserError
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"unrecognized arguments: (.+)")
 _OPTION = re.compile(r"Option '([^']+)' is not accepted")
-_GROUP = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
+_GROUP = re.compile(r"(?:Group|Subcommand) '([^']+)' does not accept option '([^']+)'")
 _IMPORT = re.compile(
     r"(No module named '.+?'|module '.+?' has no attribute '.+?'"
     r"|Import path \S+ does not (?:correspond to a subclass of|implement protocol) \w+)"
@@ -17,7 +17,7 @@ _NO_CLASS = re.compile(r"Not a valid subclass of (\w+)\. Got value: (.+)")
 _NO_GROUP = re.compile(r"argument after \*\* must be a mapping, not (\w+)")
 _VARIABLE = re.compile(r'raised while resolving interpolation: "(.+?)"\s+full_key: (\S+)')
 _CLASS = re.compile(r"Expected a dot import path string: (.+?)(?:\. Got value:|\.?$)", re.M)
-_TYPE = re.compile(r"Expected an? (.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", re.M)
+_TYPE = re.compile(r"Expected an? (.+?)\. Got value: ?(.*?)(?:\. Got value: .*)?$", re.M)
 _UNION = re.compile(  # the innermost: the outer ones hold a whole class
     r"Subtypes: \[([^\n]+)\]$(?:(?!Subtypes:).)*?^ *Given value: (.+?)(?:\. Got value: .*)?$", re.M | re.S
 )
@@ -49,7 +49,7 @@ def explain(message: str, *, advice: str = _ADVICE) -> str:
         return f"{found[2]} must be filled in: {found[1]}."
     for pattern in (_TYPE, _UNION):
         if found := pattern.search(message):
-            return f"{where} must be {_readable(found[1])}: got {found[2]}."
+            return f"{where} must be {_readable(found[1])}: got {found[2] or 'nothing'}."
     return " ".join(message.removeprefix('Parser key "config": ').split())
 
 
