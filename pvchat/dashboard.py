@@ -15,10 +15,16 @@ REGULARISERS = ("train/smooth_proximity", "train/head_activation")
 PICTURES = ("test/head_activation", "test/confusion", "test/reliability")
 TABLES = ("test/sample_answers", "val/sample_answers")
 COST = ("cost/seconds", "cost/samples", "cost/peak_memory_gb", "cost/tflop")
+STEP = "trainer/global_step"
 PER_MODULE = "train/active_rate/.*"
 GRADIENTS, PARAMETERS = "train/gradient_norm/.*", "train/parameter_norm/.*"
 
 Panels = Sequence[Any]
+
+
+def _over_steps(**settings: Any) -> Any:
+    """Curves over steps of the training; W&B's own count is of calls, and goes on where a run is resumed."""
+    return wr.LinePlot(x=STEP, **settings)
 
 
 def attention_panels() -> Panels:
@@ -29,7 +35,7 @@ def attention_panels() -> Panels:
         for title, name in (("Presence AUC", AUC), ("Presence, balanced accuracy", ACCURACY))
     ]
     curves = [
-        wr.LinePlot(title=title, y=[name], **by_attention)
+        _over_steps(title=title, y=[name], **by_attention)
         for title, name in (
             ("Presence AUC in validation", "val/presence_auc"),
             ("Active rate", "train/active_rate"),
@@ -51,10 +57,10 @@ def token_panels() -> Panels:
 def sparsity_panels() -> Panels:
     """Regularisers, lambda, and how many heads are in use: of all modules and of each."""
     return [
-        wr.LinePlot(title="Active rate", y=["train/active_rate"]),
-        wr.LinePlot(title="Active rate of each module", metric_regex=PER_MODULE),
-        wr.LinePlot(title="lambda", y=["train/lambda"], log_y=True),
-        wr.LinePlot(title="SPR and HAE", y=list(REGULARISERS)),
+        _over_steps(title="Active rate", y=["train/active_rate"]),
+        _over_steps(title="Active rate of each module", metric_regex=PER_MODULE),
+        _over_steps(title="lambda", y=["train/lambda"], log_y=True),
+        _over_steps(title="SPR and HAE", y=list(REGULARISERS)),
         wr.ScatterPlot(
             title="AUC by active rate", x=wr.SummaryMetric("train/active_rate"), y=wr.SummaryMetric(AUC)
         ),
@@ -64,16 +70,16 @@ def sparsity_panels() -> Panels:
 def training_panels() -> Panels:
     """Is the training well? Losses, norms, and where the video stage begins."""
     return [
-        wr.LinePlot(title="Loss", y=["train/loss", "train/language_modeling", "val/loss"]),
-        wr.LinePlot(title="Loss of the first word", y=["train/first_word"]),
-        wr.LinePlot(title="Stage (1: video)", y=["train/video_stage"]),
-        wr.LinePlot(title="Norm of gradients, by group", metric_regex=GRADIENTS, log_y=True),
-        wr.LinePlot(title="Norm of parameters, by group", metric_regex=PARAMETERS),
+        _over_steps(title="Loss", y=["train/loss", "train/language_modeling", "val/loss"]),
+        _over_steps(title="Loss of the first word", y=["train/first_word"]),
+        _over_steps(title="Stage (1: video)", y=["train/video_stage"]),
+        _over_steps(title="Norm of gradients, by group", metric_regex=GRADIENTS, log_y=True),
+        _over_steps(title="Norm of parameters, by group", metric_regex=PARAMETERS),
     ]
 
 
 def cost_panels() -> Panels:
-    return [wr.LinePlot(title=name.removeprefix("cost/"), y=[name]) for name in COST]
+    return [_over_steps(title=name.removeprefix("cost/"), y=[name]) for name in COST]
 
 
 def answer_panels() -> Panels:
@@ -99,7 +105,7 @@ def make_workspace(entity: str, project: str) -> Any:
         sections=[
             ws.Section(name=name, panels=list(panels), is_open=True) for name, panels in sections.items()
         ],
-        settings=ws.WorkspaceSettings(x_axis="trainer/global_step"),
+        settings=ws.WorkspaceSettings(x_axis=STEP),
     )
 
 

@@ -14,6 +14,7 @@ from wandb_workspaces.reports.v2.internal import Spec
 from wandb_workspaces.workspaces.internal import WorkspaceViewspec
 
 from pvchat import dashboard
+from pvchat.loggers import wandb_log
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,12 @@ def test_the_types_of_the_library_read_it_back(made: dict[str, Any]) -> None:
         again = json.loads(read.model_dump_json(by_alias=True, exclude_none=True))
         assert list(panels(again)) == list(panels(made[name]))
         assert len(list(panels(made[name]))) >= 14
+
+
+def test_curves_are_over_steps_of_the_training(made: dict[str, Any]) -> None:
+    curves = [p["config"] for p in panels(made) if p["viewType"] == "Run History Line Plot"]
+    assert len(curves) >= 20
+    assert {curve["xAxis"] for curve in curves} == {wandb_log.STEP}
 
 
 def test_sections(made: dict[str, Any]) -> None:
