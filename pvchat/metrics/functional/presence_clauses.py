@@ -11,6 +11,7 @@ from pvchat.subjects import check_name
 
 SOMEBODY_ELSE = ""  # a person who was not asked about; no name is empty
 _N = "[\ue000-\uefff]"  # one person
+_CAPITAL = f"[{''.join(c for c in map(chr, range(0x1F00)) if c.isupper())}]"
 _OTHER = "\uefff"
 # Pronouns; who is meant depends on what came before.
 ALL, THEY, SINGLE, REST = "\uf8f0", "\uf8f1", "\uf8f2", "\uf8f3"
@@ -77,7 +78,7 @@ class Clauses:
 
 def split_answer(answer: str, names: Sequence[str]) -> Clauses | None:
     """None for what is no plain English answer: mark-up, questions, talk about the task, other scripts."""
-    text = unicodedata.normalize("NFKC", answer).translate(_PUNCTUATION)
+    text = " ".join(unicodedata.normalize("NFKC", answer).translate(_PUNCTUATION).split())
     if re.search(G, text):
         return None
     people = {chr(0xE000 + i): name for i, name in enumerate(names)} | {_OTHER: SOMEBODY_ELSE}
@@ -112,6 +113,7 @@ def repeated_head(clause: str) -> bool | None:
 def _mark_persons(text: str, people: dict[str, str]) -> str | None:
     """``<name>``, in any case, and the plain name become the person's character; other ``<names>`` too."""
     characters = {_key(name): character for character, name in people.items()}
+    spelled = {unicodedata.normalize("NFKC", name).strip(): c for c, name in people.items()}
 
     def mark(match: re.Match[str]) -> str:
         return characters.get(_key(match[1]), _OTHER)
@@ -122,11 +124,11 @@ def _mark_persons(text: str, people: dict[str, str]) -> str | None:
         except UserError:
             return None
     text = re.sub(r"<([^<>]*)>", mark, text)
-    for name in sorted(characters, key=len, reverse=True):
+    for name in sorted(spelled, key=len, reverse=True):
         # A plain "Will" or "May" may be the verb: such names count only when spelled <will>.
-        if len(name) > 1 and name not in WORDS:
-            plain = rf"(?<![\w'-]){re.escape(name)}(?!-?\w|'t\b)"
-            text = re.sub(plain, characters[name], text, flags=re.IGNORECASE)
+        if len(name) > 1 and name.casefold() not in WORDS:
+            plain = rf"(?<![\w'-]){re.escape(name)}(?!-?\w|'t\b)"  # casefold() would spell Weiß "weiss"
+            text = re.sub(plain, spelled[name], text, flags=re.IGNORECASE)
     return text
 
 
@@ -135,13 +137,17 @@ def _key(name: str) -> str:
 
 
 def _has_stranger(text: str) -> bool:
-    """Does a capital letter give away somebody: inside a sentence, or as its subject?"""
+    """Does a capital letter give away somebody: inside a sentence, or as its subject? "TV" is nobody, and
+    where all is in capitals they tell nothing."""
     capitals = re.finditer(
-        r"(?P<start>^|[.!?:]\s+)?\b(?P<word>[A-Z][a-z]+)\b(?P<verb> (?:is|was|are|appears|can|has)\b)?", text
+        rf"(?P<start>^|[.!?:]\s+)?\b(?P<word>{_CAPITAL}\w+)\b(?P<verb> (?:is|was|are|appears|can|has)\b)?",
+        text,
     )
     return any(
         (m["start"] is None or m["verb"] is not None)
         and m["word"].casefold() not in WORDS | {"he", "she", "they", "it", "the", "this"}
+        and m["word"].isalpha()
+        and not (m["word"].isupper() and (len(m["word"]) < 3 or text.isupper()))
         for m in capitals
     )
 
@@ -210,6 +216,6 @@ def _split(text: str) -> list[str]:
     """At punctuation and at words that start another statement."""
     subject = rf"(?=(?:(?:EVERY|NONE|ANY|only|neither|no|there|the|this|it|i|we)\b|{G}))"
     text = re.sub(r"[.,!;:()]+(?=\s|$)|[;:()—]|\.{2,}", " | ", text)
-    text = re.sub(r"\b(?:but|however|though|although|whereas|yet|and)\b", " | ", text)
+    text = re.sub(r"\b(?:but|however|though|although|whereas|yet(?! \||$)|and)\b", " | ", text)
     text = re.sub(rf"\b(?:while|because|since|as|so)\b {subject}", " | ", text)
     return [" ".join(part.split()) for part in text.split("|") if part.strip()]

@@ -194,7 +194,8 @@ DOUBT = re.compile(
     r"perhaps|unclear|i guess|think so|(?:hard|difficult|impossible) to (?:say|tell)|(?:can|could) not "
     r"(?:say|tell|determine|know|be sure|deny|rule out|exclude)\b(?! (?:what|where|how|who|why))|"
     r"or not|might not|may not|yes and no|"
-    r"yes or no|just kidding|not true|is (?:false|wrong|a lie)|"
+    r"yes or no|i mean|just kidding|not true|is (?:false|wrong|a lie)|"
+    r"not .*\btogether|"  # each of them may be there
     # another time than the clip's
     r"yesterday|tomorrow|ago|previously|formerly|earlier today|in the past|"
     r"(?:was|were|been) \w+ (?:before|earlier)|"
