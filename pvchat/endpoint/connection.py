@@ -98,7 +98,12 @@ class Connection:
         import openai
 
         return openai.OpenAI(
-            api_key=self._api_key, base_url=self.base_url, timeout=self._timeout_s, max_retries=0
+            api_key=self._api_key,
+            base_url=self.base_url,
+            timeout=self._timeout_s,
+            max_retries=0,
+            # what is asked goes to the address that was named, and nowhere else
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),
         )
 
     def _send(self, messages: Sequence[Message], schema: dict[str, Any] | None) -> str:
@@ -130,13 +135,13 @@ class Connection:
         """The text of a chat completion; what it cost goes to ``booking``."""
         try:
             reply = json.loads(body)
-            usage = reply.get("usage") or {}
-            booking.input_tokens = int(usage.get("prompt_tokens", booking.input_tokens))
-            booking.output_tokens = int(usage.get("completion_tokens", booking.output_tokens))
+            usage = reply.get("usage")
+            booking.input_tokens = _count(usage, "prompt_tokens", booking.input_tokens)
+            booking.output_tokens = _count(usage, "completion_tokens", booking.output_tokens)
             choice = reply["choices"][0]
             message, reason = choice["message"], choice.get("finish_reason")
             text, refusal = message.get("content"), message.get("refusal")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise _NoCompletionError(
                 f"the endpoint {self.base_url} answers with something that is no chat completion: "
                 f"{short(body)!r}. Check base_url; it often ends with /v1."
@@ -152,12 +157,22 @@ class Connection:
 
     def _refused(self, error: Any) -> str:
         said = short(str(error.message)).replace(self._api_key, "***").rstrip(".")
-        return f"the endpoint {self.base_url} answers {error.status_code} for {self.model}: {said}."
+        said = f"the endpoint {self.base_url} answers {error.status_code} for {self.model}: {said}."
+        if 300 <= error.status_code < 400:
+            leads = short(error.response.headers.get("location", "an address it does not say"))
+            said += f" It points to {leads}, where nothing is sent. Name the right address."
+        return said
 
     def _unreachable(self, error: Exception, *, tries: int) -> str:
         why = short(str(error.__cause__ or error)).rstrip(".")
         times = "once" if tries == 1 else f"{tries} times"
         return f"the endpoint {self.base_url} does not answer ({why}; tried {times}). Is it running?"
+
+
+def _count(usage: Any, key: str, otherwise: int) -> int:
+    """Tokens by ``usage``, which servers fill in as they like: a reply is paid for whatever it says."""
+    value = usage.get(key) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and value >= 0 else otherwise
 
 
 class _NoCompletionError(Exception):

@@ -17,8 +17,8 @@ def passes(status: int) -> bool:
 
 
 def is_hopeless(status: int, code: str | None) -> bool:
-    """No request will work: wrong key, no money, no such model or address."""
-    return status in _HOPELESS or code == "insufficient_quota"
+    """No request will work: wrong key, no money, no such model or address, or one that points elsewhere."""
+    return status in _HOPELESS or 300 <= status < 400 or code == "insufficient_quota"
 
 
 def wait_s(attempt: int, *, first_s: float) -> float:

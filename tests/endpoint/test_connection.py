@@ -27,6 +27,7 @@ HTML = Reply(body="<html>welcome</html>", content_type="text/html")
         Reply(body="[]"),
         Reply(body="null"),
         Reply(body=""),
+        pytest.param(Reply(body="[" * 10_000), id="deep"),
         HTML,
     ],
     ids=lambda reply: str(reply.status) if reply.status != 200 else repr(reply.body),
@@ -57,6 +58,30 @@ def test_a_long_retry_after_ends_it(serve, connect) -> None:
     with pytest.raises(UserError, match=r"429 for m: .*tomorrow.* It asks to wait 86400 s: start again then"):
         connect(server).ask(ASK, version="1")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_nothing_is_sent_where_a_redirect_points(serve, connect, status: int) -> None:
+    other = serve("stolen")
+    server = serve(Reply("moved", status=status, headers={"Location": f"{other.url}/chat/completions"}))
+    batch = [[user(str(n))] for n in range(5)]
+    results = connect(server, at_once=1).ask_all(batch, version="1")
+    assert other.requests == []
+    assert len(server.requests) == 1  # the rest would fare no better
+    assert {r.reason for r in results if isinstance(r, Failure)} == {
+        f"the endpoint {server.url} answers {status} for m: Error code: {status} - moved. "
+        f"It points to {other.url}/chat/completions, where nothing is sent. Name the right address."
+    }
+
+
+@pytest.mark.parametrize("usage", ["null", "[1]", '{"prompt_tokens": null}', '{"completion_tokens": "many"}'])
+def test_a_reply_counts_whatever_it_says_of_its_cost(serve, connect, usage: str) -> None:
+    """And is paid once; what is not told is taken to be the most it can be."""
+    server = serve(Reply(body=f'{{"choices": [{{"message": {{"content": "4"}}}}], "usage": {usage}}}'))
+    budget = Budget()
+    assert connect(server, budget=budget, max_tokens=100).ask(ASK, version="1") == "4"
+    assert len(server.requests) == 1
+    assert budget.output_tokens == 100
 
 
 def test_half_a_character_can_be_kept_and_sent_back(serve, connect) -> None:
