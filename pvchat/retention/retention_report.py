@@ -1,6 +1,5 @@
 """What was kept and what was forgotten: tables and sentences for screen, Markdown and pages."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pvchat.batch import QuestionType
+from pvchat.errors import UserError
 from pvchat.metrics.functional.naming import Vocabulary
 from pvchat.reporting.page import paragraph, table
 from pvchat.reporting.table import Cell, TableStyle, render_table
 from pvchat.retention.before_and_after import Pair
 from pvchat.retention.changes import Change, changes
-from pvchat.runs import write_json, write_text
+from pvchat.runs import read_json, write_json, write_text
 from pvchat.statistics import Interval
 
 FORGETTING = "forgetting"  # .json and .md of a run
@@ -120,12 +120,17 @@ def save(retention: Retention, pairs: Sequence[Pair], out: Path) -> None:
 
 
 def read(run: Path) -> Retention | None:
-    """What ``save`` wrote to the folder ``run``; None where it did not."""
+    """What ``save`` wrote to the folder ``run``; None where it did not. Raises UserError."""
     path = run / f"{FORGETTING}.json"
     if not path.is_file():
         return None
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return Retention(told["run"], told["is_pretrained"], tuple(map(Group.read, told["groups"])))
+    told = read_json(path)
+    try:
+        return Retention(told["run"], told["is_pretrained"], tuple(map(Group.read, told["groups"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not as pvchat evaluate --forgetting writes it ({error}): ask again, or remove it."
+        ) from error
 
 
 def _told(group: Group) -> Iterator[str]:

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pvchat.errors import UserError
 from pvchat.retention.before_and_after import Pair
 from pvchat.retention.retention_report import (
     CLIPS,
@@ -71,3 +74,10 @@ def test_files_hold_every_number_and_answer(tmp_path: Path) -> None:
     assert screen(told).splitlines()[0] in text
     assert '"after": "<b>Rome</b>|"' in (tmp_path / "forgetting.json").read_text(encoding="utf-8")
     assert not any("<b>" in part for part in parts(told))
+
+
+@pytest.mark.parametrize("text", ["{}", "{", "[]", '{"run": "x", "is_pretrained": true, "groups": [5]}'])
+def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "forgetting.json").write_text(text)
+    with pytest.raises(UserError, match=r"forgetting\.json"):
+        read(tmp_path)

@@ -99,9 +99,12 @@ class MCLLaVA(ConceptSource):
     def _check_scenarios(self) -> None:
         file = self.root / "scenarios.json"
         there = {folder.name for case in folders(self.root) for folder in folders(case / "multi")}
-        for name in read_json(file) if file.is_file() else ():
+        scenarios = read_json(file) if file.is_file() else []
+        if not isinstance(scenarios, list) or not all(isinstance(name, str) for name in scenarios):
+            raise UserError(f"{file} must hold a list of names: got {str(scenarios)[:40]!r}.")
+        for name in scenarios:
             if name not in there:
-                self.leave_out("scenarios of scenarios.json without a folder", str(name))
+                self.leave_out("scenarios of scenarios.json without a folder", name)
 
 
 def _question(item: Any, cast: tuple[str, ...], is_choice: bool, where: str) -> QA:

@@ -152,7 +152,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}.") from error
     clips = (data.get("data") or data.get("videos")) if isinstance(data, dict) else None
     if not isinstance(clips, list) or not all(isinstance(clip, dict) for clip in clips):

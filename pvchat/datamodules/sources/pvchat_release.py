@@ -87,7 +87,11 @@ class PVChatRelease:
             raise UserError(
                 f"path must be the released zip file or its folder: {self.path} does not exist."
             ) from error
-        except (BadZipFile, zlib.error) as error:
+        except RuntimeError as error:  # a password, or a compression that Python lacks
+            raise UserError(
+                f"{self.path} cannot be unpacked: {error}. Unpack it and give the folder."
+            ) from error
+        except (BadZipFile, zlib.error, EOFError) as error:
             raise UserError(f"{self.path} is no whole zip file: {error}. Download it again.") from error
 
     def _unpack(self, archive: ZipFile, partial: Path) -> None:

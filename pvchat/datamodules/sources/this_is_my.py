@@ -95,7 +95,13 @@ class ThisIsMy(ConceptSource):
 
     @cached_property
     def _segments(self) -> dict[str, _Segment]:
-        return {segment.id: segment for segment in self._read_segments()}
+        found: dict[str, _Segment] = {}
+        for segment in self._read_segments():
+            if segment.id in found:
+                before = found[segment.id].where
+                raise UserError(f"{segment.where}: segment_id {segment.id!r} is used before, in {before}.")
+            found[segment.id] = segment
+        return found
 
     def _read_segments(self) -> Iterator[_Segment]:
         for where, row in _rows(self.root / FOLDER / SEGMENTS, _COLUMNS):
@@ -112,7 +118,8 @@ class ThisIsMy(ConceptSource):
         anchors = read_object(file)
         for anchor, some in anchors.items():
             known = self._segments.get(anchor)
-            if known is None or not known.anchor or not isinstance(some, list):
+            texts = isinstance(some, list) and all(isinstance(s, str) for s in some)
+            if known is None or not known.anchor or not texts:
                 raise UserError(f"{file}, {anchor!r}: an anchor of {SEGMENTS} must hold a list of segments.")
             if unknown := [s for s in some if s not in self._segments]:
                 raise UserError(f"{file}, {anchor!r}: {SEGMENTS} lacks the segment {unknown[0]!r}.")
@@ -155,8 +162,10 @@ def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
                 raise UserError(f"{file} must have a column {missing[0]!r}: got {reader.fieldnames}.")
             for row in reader:
                 yield f"{file.name} line {reader.line_num}", row
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        if isinstance(error, csv.Error):
+            why = f"it is malformed ({error})"
         raise UserError(f"{file} cannot be read: {why}.") from error
 
 

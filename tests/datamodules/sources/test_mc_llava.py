@@ -135,6 +135,13 @@ def test_broken_files(root: Path, file: str, data: Any, message: str) -> None:
         MCLLaVA(root=root).records()
 
 
+@pytest.mark.parametrize("data", [5, None, [["Bo", "Ann"]], "Bo_Ann"])
+def test_scenarios_are_names(root: Path, data: Any) -> None:
+    write(root / "scenarios.json", data)
+    with pytest.raises(UserError, match=r"scenarios.json must hold a list of names: got"):
+        MCLLaVA(root=root).records()
+
+
 def test_a_scenario_of_unknown_concepts(root: Path, photos: Photos) -> None:
     photos(root / "two_concept" / "multi" / "Bo_Leo", "0.png")
     with pytest.raises(

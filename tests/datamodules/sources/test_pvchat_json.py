@@ -274,6 +274,7 @@ def test_missing_clips_are_named_and_counted(
     ("text", "message"),
     [
         ("{", "x.json is not valid JSON"),
+        ('{"data": ' + "[" * 100_000, "x.json is not valid JSON"),
         ('{"videos": 3}', 'x.json must hold a list of clips under "data" or "videos"'),
         ("[]", "must hold a list of clips"),
         ('{"data": [{"video_path": 3}]}', "x.json clip 1: video_path must be a non-empty string: got 3"),

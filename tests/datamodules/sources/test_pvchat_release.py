@@ -120,6 +120,20 @@ def test_damaged_zip_files(packed: Path, tmp_path: Path) -> None:
     assert len(PVChatRelease(path=packed, subjects="tom", cache_dir=cache).records()) == 8
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "why"), [(8, 1, "password required"), (10, 99, "compression method is not supported")]
+)
+def test_zip_files_that_are_not_plain(packed: Path, tmp_path: Path, field: int, value: int, why: str) -> None:
+    """Encrypted, as a flag in the headers says, and compressed as nobody here can."""
+    data = bytearray(packed.read_bytes())
+    for start, offset in ((b"PK\x01\x02", field), (b"PK\x03\x04", field - 2)):
+        for header in re.finditer(re.escape(start), bytes(data)):
+            data[header.start() + offset] |= value
+    packed.write_bytes(data)
+    with pytest.raises(UserError, match=rf"release.zip cannot be unpacked: .*{why}.*give the folder"):
+        PVChatRelease(path=packed, subjects="tom", cache_dir=tmp_path / "cache").records()
+
+
 @pytest.mark.parametrize("name", ["../evil.mp4", "/evil.mp4"])
 def test_files_outside(packed: Path, tmp_path: Path, name: str) -> None:
     with ZipFile(packed, "a") as archive:

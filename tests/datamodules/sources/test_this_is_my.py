@@ -116,6 +116,7 @@ def test_segments_or_whole_videos(
             "captions.csv line 2: this-is-my_test-set.json does not say",
         ),
         ({"rows": [("a0", SON, "v", "x")]}, "segments.csv line 2: start_time must be seconds: got 'x'"),
+        ({"shown": {"a0": [["s3"]]}}, "test-set.json, 'a0': an anchor of segments.csv must hold a list"),
     ],
 )
 def test_broken_files(tmp_path: Path, broken: Any, message: str) -> None:
@@ -138,6 +139,14 @@ def test_broken_files(tmp_path: Path, broken: Any, message: str) -> None:
             "segments.csv line 2: is_anchor must be True or False: got 'yes'",
         ),
         (f"{HEADER}\na0,True,{SON},v,UC,nan,3,man", "line 2: start_time must be seconds: got 'nan'"),
+        (
+            f"{HEADER}\na0,True,{SON},v,UC,0,3,man\na0,False,,w,UC,0,3,man",
+            "segments.csv line 3: segment_id 'a0' is used before, in segments.csv line 2",
+        ),
+        (
+            f"{HEADER}\na0,True,{SON * 20_000},v,UC,0,3,man",
+            "cannot be read: it is malformed (field larger",
+        ),
     ],
 )
 def test_broken_segments(tmp_path: Path, text: str, message: str) -> None:
