@@ -142,6 +142,10 @@ def save(card: Scorecard, out: Path) -> None:
 
 def _rater(options: argparse.Namespace) -> Rater:
     """Judges and the encoder of BERTScore, made before any answer is read. Raises UserError."""
+    if twice := [model for model in options.judge if options.judge.count(model) > 1]:
+        raise UserError(
+            f"judges must differ, or they always agree: got {twice[0]!r} twice. Name another model, or one."
+        )
     judges = [
         Judge(rubric=RUBRICS[f"{kind}_{options.judge_scale}"], endpoint=Endpoint(model=model))
         for kind in ("es", "dc")

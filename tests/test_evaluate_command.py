@@ -215,3 +215,11 @@ def test_a_judge_without_an_address_is_refused_first(
     command = ["evaluate", "--answers", "nowhere", "--data", str(manifest), "--judge", "m"]
     assert cli.main(command) == 2
     assert "OPENAI_BASE_URL" in capsys.readouterr().err
+
+
+def test_a_judge_does_not_agree_with_itself(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = manifest.with_name("answers.jsonl")
+    answers.write_text(json.dumps({"id": "c0#0", "answer": YES}))
+    command = ["evaluate", "--answers", str(answers), "--data", str(manifest)]
+    assert cli.main([*command, "--judge", "m", "--judge", "m"]) == 2
+    assert "judges must differ, or they always agree: got 'm' twice" in capsys.readouterr().err

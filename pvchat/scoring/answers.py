@@ -1,5 +1,7 @@
 """Answers of any system to the questions of a manifest. What is wrong with them is named, never skipped."""
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -118,15 +120,35 @@ def read_answers(path: Path, asked: Sequence[Example]) -> Answers:
 
 def read_predictions(path: Path) -> list[Prediction]:
     """The predictions of a run. Raises UserError naming the line."""
-    found = []
+    found: list[Prediction] = []
+    seen: set[tuple[str, str]] = set()
     for where, line in _lines(path):
         try:
-            found.append(_PREDICTION.validate_json(line, strict=True))
-        except ValidationError as error:
-            raise UserError(f"{where} is no prediction: {_reason(error)}. Test the run again.") from error
+            prediction = _PREDICTION.validate_json(line, strict=True)
+            _check(prediction, seen)
+        except ValueError as error:
+            raise UserError(
+                f"{path.parent / where} is no prediction: {reason(error)}. Test the run again."
+            ) from error
+        found.append(prediction)
     if not found:
         raise UserError(f"predictions must hold answers: {path} is empty. Test the run again.")
     return found
+
+
+def _check(p: Prediction, seen: set[tuple[str, str]]) -> None:
+    """What no test writes would be scored all the same. Raises ValueError."""
+    if not math.isfinite(p.score):
+        raise ValueError(f"score: it must be finite, not {p.score}")
+    if p.polarity not in (None, "yes", "no"):
+        raise ValueError(f"polarity: it must be yes, no or null, not {p.polarity!r}")
+    if p.polarity and not p.subjects:
+        raise ValueError("subjects: a question of existence needs them")
+    if unknown := [name for name in p.subjects if name not in p.presence]:
+        raise ValueError(f"presence: it must say whether {unknown[0]!r} is there")
+    if (p.control, p.id) in seen:
+        raise ValueError(f"id: {p.id!r} is there before, under {p.control}")
+    seen.add((p.control, p.id))
 
 
 def _read(
@@ -138,8 +160,9 @@ def _read(
     for where, line in _lines(path):
         try:
             row = _ROW.validate_json(line, strict=True)
-        except ValidationError as error:
-            faults.append(Fault("malformed", where, _reason(error)))
+            json.loads(line, object_pairs_hook=_unique)
+        except ValueError as error:
+            faults.append(Fault("malformed", where, reason(error)))
             continue
         if row.answer is None and row.control == "main":
             faults.append(Fault("malformed", where, "answer: a string is needed"))
@@ -162,7 +185,7 @@ def _unanswered(
     for e in asked:
         if e.id not in given:
             yield Fault("missing", e.id, e.question)
-        elif e.id in rows and not (rows[e.id].answer or "").strip():
+        elif e.id in rows and not any(c.isalnum() for c in rows[e.id].answer or ""):
             yield Fault("empty", e.id, e.question)
 
 
@@ -175,7 +198,17 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
             yield f"{path.name} line {number}", line
 
 
-def _reason(error: ValidationError) -> str:
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    """Of two answers under one key a parser keeps the last and says nothing. Raises ValueError."""
+    keys = [key for key, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise ValueError(f"{twice[0][:40]}: the key is given twice")
+
+
+def reason(error: ValueError) -> str:
+    """What is wrong, and where in a row, in a few words."""
+    if not isinstance(error, ValidationError):
+        return str(error)
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return " ".join(f"{place + ': ' if place else ''}{first['msg']}".split())

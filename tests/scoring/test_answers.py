@@ -1,6 +1,7 @@
 """Answers of other systems: each thing that can be wrong with them is named, and none is scored."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def test_complete_answers_have_no_fault(read: Any) -> None:
         b'{"id": "a#0", "answer": "Yes.", "score": "high"}',
         b'{"id": "a#0", "answer": "\\ud800"}',
         b'{"id": "a#0", "answer": "Yes.", "control": "blind"}',
+        b'{"id": "a#0", "answer": "Yes.", "answer": "No."}',
+        b'{"id": "b#9", "answer": "Yes.", "id": "a#0"}',
     ],
 )
 def test_malformed_lines_are_named_by_number_and_count_for_nothing(read: Any, line: bytes) -> None:
@@ -91,6 +94,11 @@ def test_unknown_repeated_missing_and_empty_answers_are_named(read: Any) -> None
         "unknown": ["answers.jsonl line 3"], "repeated": ["a#0"], "empty": ["a#1"], "missing": ["b#0"],
     }  # fmt: skip
     assert [p.answer for p in answers.predictions] == ["", " \n", ""]  # no answer given twice is chosen from
+
+
+@pytest.mark.parametrize("answer", ["\u200b\ufeff", "...", "?!", "\x00"])
+def test_what_has_no_word_is_empty(read: Any, answer: str) -> None:
+    assert faults(read(row("a#0"), row("a#1", answer), row("b#0"))) == {"empty": ["a#1"]}
 
 
 def test_long_answers_are_scored_whole_and_named(read: Any) -> None:
@@ -138,6 +146,26 @@ def test_predictions_of_a_run_are_read_back_or_the_line_is_named(read: Any, tmp_
         read_predictions(path)
     path.write_text("\n")
     with pytest.raises(UserError, match="must hold answers"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("score", float("nan"), "score: it must be finite, not nan"),
+        ("polarity", "maybe", "polarity: it must be yes, no or null, not 'maybe'"),
+        ("subjects", [], "subjects: a question of existence needs them"),
+        ("presence", {}, "presence: it must say whether 'tom' is there"),
+        ("id", "a#1", "id: 'a#1' is there before, under main"),
+    ],
+)
+def test_predictions_that_no_test_writes(read: Any, tmp_path: Path, field: str, value: Any, why: str) -> None:
+    rows = [p.as_json() for p in read(row("a#0"), row("a#1"), row("b#0")).predictions]
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(
+        "".join(json.dumps(r | ({field: value} if r["id"] == "b#0" else {})) + "\n" for r in rows)
+    )
+    with pytest.raises(UserError, match=re.escape(f"{path} line 3 is no prediction: {why}. Test the run")):
         read_predictions(path)
 
 
