@@ -79,7 +79,10 @@ def compare_groups(a: Sequence[ScoredRun], b: Sequence[ScoredRun]) -> GroupCompa
     corrected = holm({n: t.p_value for n, (_, _, t) in tests.items() if t.p_value is not None})
     rows = tuple(Row(n, x, y, test, corrected.get(n)) for n, (x, y, test) in tests.items())
     if not rows:
-        raise UserError("both groups need tests with the same kind of questions: no metric is in both.")
+        raise UserError(
+            f"both groups need tests of two or more of the same {unit} with the same kind of questions: no "
+            "metric is in both for two of them. Test both on one manifest."
+        )
     return GroupComparison(unit, rows, tuple(n for n in notes if n))
 
 

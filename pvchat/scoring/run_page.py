@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pvchat.evaluation import CONTROLS, summarise
 from pvchat.metrics.functional.calibration import reliability_bins
@@ -137,10 +138,11 @@ def _runs(runs: Sequence[ScoredRun]) -> Iterator[str]:
     rows: list[list[Cell]] = []
     for run in runs:
         record = read_record(run.path)
-        commit = ((record.get("environment") or {}).get("git") or {}).get("commit", "-")
-        rows.append(
-            [_label(run), ", ".join(run.subjects), record.get("seed"), record.get("tested", "-"), commit[:8]]
-        )
+        commit: Any = record
+        for key in ("environment", "git", "commit"):
+            commit = commit.get(key) if isinstance(commit, dict) else None
+        seed, tested, at = record.get("seed"), record.get("tested", "-"), str(commit or "-")[:8]
+        rows.append([_label(run), ", ".join(run.subjects), seed, tested, at])
     yield heading("Runs")
     yield table(["run", "subjects", "seed", "tested", "commit"], rows)
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from pvchat.batch import QuestionType
 from pvchat.datamodules.manifest import read_manifest
@@ -10,9 +13,20 @@ from pvchat.datamodules.vocabulary import vocabulary
 from pvchat.errors import UserError
 from pvchat.evaluation import CONTROLS, ControlName, Prediction, summarise
 from pvchat.metrics.functional.naming import Vocabulary
-from pvchat.runs import CONFIG, PREDICTIONS, read_record
-from pvchat.scoring.answers import questions, read_answers, read_predictions
+from pvchat.runs import CONFIG, PREDICTIONS, RECORD, read_record
+from pvchat.scoring.answers import questions, read_answers, read_predictions, reason
 from pvchat.scoring.tested_clips import clips_of
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What ``run.json`` says of a test."""
+
+    subjects: Annotated[list[str], Field(min_length=1)]
+    threshold: FiniteFloat
+
+
+_TESTED = TypeAdapter(_Tested)
 
 
 @dataclass(frozen=True)
@@ -69,12 +83,15 @@ def known_numbers(
 
 
 def scored_runs(path: str | Path, *, manifest: str | Path | None = None) -> list[ScoredRun]:
-    """The run of the folder ``path``, all tested runs below it, or answers of another system in the file
-    ``path`` to the questions of ``manifest``. Raises UserError if there are none, or one cannot be read."""
+    """The run of the folder ``path``, all tested runs below it (without what lies inside a run, such as
+    its test on another manifest), or answers of another system in the file ``path`` to the questions of
+    ``manifest``. Raises UserError if there are none, or one cannot be read."""
     root = Path(path)
     if root.is_file():
         return [_answered(root, manifest)]
-    found = sorted(p.parent for p in root.rglob(PREDICTIONS))
+    tested = {p.parent for p in root.rglob(PREDICTIONS)}
+    # inside a run lie its tests on other manifests, which are not its own: they are read where they are named
+    found = sorted(folder for folder in tested if tested.isdisjoint(folder.parents))
     if not found:
         untested = sorted(p.parent for p in root.rglob(CONFIG))
         if untested:
@@ -93,10 +110,16 @@ def _read(folder: Path) -> ScoredRun:
             f"a tested run says its subjects and threshold: {folder} lacks {' and '.join(sorted(missing))}. "
             f"Run `pvchat test --run {folder}`."
         )
+    try:
+        tested = _TESTED.validate_python(record)
+    except ValidationError as error:
+        raise UserError(
+            f"a tested run says its subjects and threshold: {folder / RECORD} says {reason(error)}. "
+            f"Run `pvchat test --run {folder}`."
+        ) from error
     predictions = tuple(read_predictions(folder / PREDICTIONS))
     words = vocabulary(clips_of(folder))
-    subjects, threshold = tuple(record["subjects"]), float(record["threshold"])
-    return ScoredRun(folder, subjects, threshold, predictions, vocabulary=words)
+    return ScoredRun(folder, tuple(tested.subjects), tested.threshold, predictions, vocabulary=words)
 
 
 def _answered(path: Path, manifest: str | Path | None) -> ScoredRun:

@@ -96,3 +96,9 @@ def test_two_subjects_of_one_run_are_two_units(tmp_path: Path) -> None:
         (run / "predictions.jsonl").write_text(joined)
     row = compare_groups(scored_runs(tmp_path / "a"), scored_runs(tmp_path / "b")).rows[0]
     assert row.test.difference.num_subjects == 2
+
+
+def test_one_clip_is_too_few(tmp_path: Path) -> None:
+    runs = scored_runs(write_run(tmp_path / "run", "tom", 0, clips=1))
+    with pytest.raises(UserError, match="tests of two or more of the same clips with the same kind of quest"):
+        compare_groups(runs, runs)

@@ -1,7 +1,10 @@
 """The page of a run that a training left, and of runs that are written here."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from written_runs import write_run
 
 from pvchat.scoring.run_page import render_runs
@@ -38,3 +41,10 @@ def test_a_leak_is_a_warning(tmp_path: Path) -> None:
     page = render_runs("leak", scored_runs(tmp_path))
     assert '<p class="warning">WARNING: face_blanked leaves chance' in page
     assert "text_only was not asked" in page
+
+
+@pytest.mark.parametrize("told", [{"environment": [1]}, {"environment": {"git": {"commit": None}}}], ids=str)
+def test_a_record_without_a_commit(tmp_path: Path, told: dict[str, Any]) -> None:
+    run = write_run(tmp_path / "tom", "tom", 0, clips=2)
+    (run / "run.json").write_text(json.dumps({"subjects": ["tom"], "threshold": 0.0} | told))
+    assert ">tom</td>" in render_runs("one", scored_runs(run))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from written_runs import write_run
@@ -85,4 +86,33 @@ def test_folders_that_are_no_scored_runs(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", "tom", 0)
     (run / "predictions.jsonl").write_text('{"id": 1}\n')
     with pytest.raises(UserError, match="line 1 is no prediction"):
+        scored_runs(run)
+
+
+def test_tests_inside_a_run_are_not_the_run(tmp_path: Path) -> None:
+    """``pvchat evaluate --run RUN --data OTHER`` leaves one there."""
+    run = write_run(tmp_path / "tom", "tom", 0)
+    other = write_run(run / "evaluation-0123abcd", "tom", 5)
+    assert [r.path for r in scored_runs(tmp_path)] == [run]
+    assert [r.path for r in scored_runs(run)] == [run]
+    assert [r.path for r in scored_runs(other)] == [other]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"threshold": None},
+        {"threshold": "high"},
+        {"threshold": float("nan")},
+        {"subjects": "tom"},
+        {"subjects": []},
+        {"subjects": None},
+        {"subjects": [1]},
+    ],
+    ids=str,
+)
+def test_a_record_that_says_no_subjects_or_threshold(tmp_path: Path, told: dict[str, Any]) -> None:
+    run = write_run(tmp_path / "tom", "tom", 0)
+    (run / "run.json").write_text(json.dumps({"subjects": ["tom"], "threshold": 0} | told))
+    with pytest.raises(UserError, match=rf"run.json says {next(iter(told))}.*Run `pvchat test"):
         scored_runs(run)
