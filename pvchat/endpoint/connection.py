@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -152,8 +153,10 @@ class Connection:
             raise UserError(
                 f"an answer of {self.model} is longer than max_tokens={self._longest_answer}. Raise it."
             )
-        # half of a surrogate pair can neither be stored nor sent back
-        return text.encode(errors="replace").decode() if isinstance(text, str) else ""
+        if not isinstance(text, str):
+            return ""
+        # half of a surrogate pair can neither be stored nor sent back; a model that reasons may do so aloud
+        return _THOUGHTS.sub("", text.encode(errors="replace").decode())
 
     def _refused(self, error: Any) -> str:
         said = short(str(error.message)).replace(self._api_key, "***").rstrip(".")
@@ -173,6 +176,9 @@ def _count(usage: Any, key: str, otherwise: int) -> int:
     """Tokens by ``usage``, which servers fill in as they like: a reply is paid for whatever it says."""
     value = usage.get(key) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and value >= 0 else otherwise
+
+
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 
 
 class _NoCompletionError(Exception):

@@ -192,7 +192,8 @@ def _unanswered(
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Where each line is, and its bytes, blank ones left out."""
     if not path.is_file():
-        raise UserError(f"answers must be a file: {path} does not exist. Give one JSON object a line.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"answers must be a file: {path} {what}. Give one JSON object a line.")
     for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if line.strip():
             yield f"{path.name} line {number}", line

@@ -84,6 +84,18 @@ def test_a_reply_counts_whatever_it_says_of_its_cost(serve, connect, usage: str)
     assert budget.output_tokens == 100
 
 
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("<think>\nIs it 4? It is 5.\n</think>\n\n5", "5"),
+        ("5 <think>or 4?</think>", "5 <think>or 4?</think>"),
+        ("<think>It is", "<think>It is"),
+    ],
+)
+def test_what_a_model_thinks_before_it_answers_is_no_answer(serve, connect, reply: str, answer: str) -> None:
+    assert connect(serve(reply)).ask(ASK, version="1") == answer
+
+
 def test_half_a_character_can_be_kept_and_sent_back(serve, connect) -> None:
     body = r'{"choices": [{"message": {"content": "5 \ud83d \ud83d\udc4d"}}]}'
     assert connect(serve(Reply(body=body))).ask(ASK, version="1") == "5 ? \U0001f44d"

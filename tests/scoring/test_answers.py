@@ -130,6 +130,8 @@ def test_nothing_that_fits_is_refused(read: Any, tmp_path: Path) -> None:
         read(b"{", row("nobody#0"))
     with pytest.raises(UserError, match=r"nowhere.jsonl does not exist"):
         read_answers(tmp_path / "nowhere.jsonl", questions(RECORDS))
+    with pytest.raises(UserError, match=r"must be a file: .* is a folder"):
+        read_answers(tmp_path, questions(RECORDS))
     with pytest.raises(UserError, match="must ask about test clips: got none"):
         questions(RECORDS[2:])
 
