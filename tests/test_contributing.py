@@ -1,6 +1,10 @@
-"""The worked example of CONTRIBUTING.md works: its class is found by path, learns, and passes its test."""
+"""The worked example of CONTRIBUTING.md works: its class is found by path, learns, and passes its test.
 
+And the judge on a slow machine: what changed last is tested first, what no time is left for is skipped."""
+
+import importlib
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,3 +56,50 @@ def test_the_class_is_used_by_its_path(example: Path) -> None:
 def test_its_own_test_passes(example: Path, pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", str(example / "test_gated.py"))
     result.assert_outcomes(passed=2)
+
+
+def test_no_test_begins_after_the_deadline(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    pytester.makepyfile("""
+        import os
+
+        def test_takes_all_the_time():
+            os.environ["CI_DEADLINE"] = "0"
+
+        def test_comes_late():
+            assert False
+    """)
+    monkeypatch.setenv("CI_DEADLINE", "inf")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "deadline")
+    result.assert_outcomes(passed=1, skipped=1)
+
+
+def test_what_changed_last_is_tested_first(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    deadline = importlib.import_module("deadline")
+    monkeypatch.setattr(deadline, "ROOT", pytester.path)
+    for name in ("a", "b", "c"):
+        pytester.makepyfile(**{f"tests/test_{name}": "def test_first(): pass\n\ndef test_second(): pass"})
+    for word in ("init", "a", "b", "a"):
+        _git(pytester.path, word)
+    monkeypatch.setenv("CI_DEADLINE", "inf")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "deadline", "-v")
+    ran = [line.split("/")[-1].split(" ")[0] for line in result.outlines if " PASSED" in line]
+    assert ran == [f"test_{name}.py::test_{n}" for name in "cab" for n in ("first", "second")]
+
+
+def _git(folder: Path, word: str) -> None:
+    """``init``, or a commit of the file of that letter; c is never committed."""
+    if word == "init":
+        commands = [["init", "-q"]]
+    else:
+        file = folder / "tests" / f"test_{word}.py"
+        file.write_text(file.read_text() + "\n")
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        commands = [["add", str(file)], [*who, "commit", "-qm", word]]
+    for command in commands:
+        subprocess.run(["git", *command], cwd=folder, check=True)

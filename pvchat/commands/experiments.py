@@ -29,6 +29,11 @@ def quickstart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logger", choices=("csv", "tensorboard", "wandb", "wandb-online"), default="tensorboard"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="all steps with a few clips, to see that they work; learns nothing",
+    )
     parser.set_defaults(module="pvchat.quickstart.request")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,8 @@ SETTINGS = CorpusSettings(
     test=SplitSize(16),
     questions=QuestionCounts(existence=2),
 )
+CHECK = replace(SETTINGS, train=SplitSize(2), validation=SplitSize(1), test=SplitSize(2))
+"""For ``--check``: a step or two an epoch."""
 STEPS = {  # name -> rough seconds on two cores, for the estimate of what is left
     "pretrained parts": 5,
     "people": 25,
@@ -79,15 +82,17 @@ def run_steps(options: argparse.Namespace, own: OwnFiles | None, run_dir: Path) 
     )
     print("\n".join([*material.notes, material.story]), flush=True)
     steps.begin("corpus", "Corpus: positives and negatives in the same scenes, with questions")
-    manifest = _corpus(material, run_dir, options.seed)
+    manifest = _corpus(material, run_dir, options)
     steps.begin("training", "Training: frozen features first, then image stage, then video stage")
     cli = run(_arguments(options, manifest, run_dir))
     steps.begin("evaluation", "Evaluation on clips and photos that training never saw")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
     _show(cli, material, run_dir)
+    if options.check:
+        print("This was a check with a few clips: everything works here, the numbers above mean nothing.")
 
 
-def _corpus(material: Material, run_dir: Path, seed: int) -> Path:
+def _corpus(material: Material, run_dir: Path, options: argparse.Namespace) -> Path:
     with writing(run_dir):
         return build_corpus(
             subjects=[material.subject],
@@ -95,8 +100,8 @@ def _corpus(material: Material, run_dir: Path, seed: int) -> Path:
             negatives=material.negatives,
             raw=material.raw,
             out=run_dir / "corpus",
-            seed=seed,
-            settings=SETTINGS,
+            seed=options.seed,
+            settings=CHECK if options.check else SETTINGS,
             progress=True,
         )
 
