@@ -1,6 +1,7 @@
 """Who does what? Clips of different people side by side, so that the truth is known exactly."""
 
 import hashlib
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,21 +102,33 @@ def compose_side_by_side(
     fps: int = FPS,
     size_px: int = 224,
 ) -> list[Record]:
-    """``count`` videos of ``num_people`` people drawn from ``records``, of one split, at least one with a
-    name and each with another motion, or colour of clothes. Same arguments, same videos; splits are drawn
-    apart. Raises UserError where there are not so many people, or they do all the same."""
+    """``count`` videos of ``num_people`` people drawn from ``records``, of one split, each with another
+    motion, or colour of clothes. Some are of strangers alone where there are enough: so many that each person
+    with a name is there in half of the videos. Same arguments, same videos; splits are drawn apart. Raises
+    UserError where there are not so many people, or they do all the same."""
     known = [r for r in records if traits(r) and sum(r.presence.values()) <= 1]
     people = {name: [r for r in known if r.presence[name]] for name in records[0].presence}
     people = {name: clips for name, clips in people.items() if clips}
     strangers = [r for r in known if _shown(r) is None]
+    apart = _share_of_strangers(len(people), len({r.source_id for r in strangers}), num_people)
     made = []
     for number in range(count):
         draw = random.Random(f"{seed} {records[0].split} {num_people} {number}")
-        parts = _draw_cast(people, strangers, num_people, draw)
+        alone = math.floor((number + 1) * apart) > math.floor(number * apart)
+        parts = _draw_cast(people, strangers, num_people, draw, alone=alone)
         name = hashlib.sha256(f"{seed} {number} {[p.id for p in parts]}".encode()).hexdigest()[:12]
         path = folder / f"who-{num_people}-{name}.mp4"
         made.append(show_side_by_side(parts, seconds, path, fps=fps, size_px=size_px))
     return made
+
+
+def _share_of_strangers(people: int, strangers: int, count: int) -> float:
+    """Of videos with nobody who has a name, so that being there is as frequent as not: else the sight of
+    ``count`` people would be answer enough."""
+    if not people or strangers < count:
+        return 0.0
+    there = (1 + min(count, people)) / 2 / people  # of a person, in the other videos
+    return max(0.0, 1 - 0.5 / there)
 
 
 def _draw_cast(
@@ -123,16 +136,27 @@ def _draw_cast(
     strangers: Sequence[Record],
     count: int,
     draw: random.Random,
+    *,
+    alone: bool,
 ) -> list[Record]:
-    """Clips of ``count`` people who all differ in something, in the order in which they stand."""
+    """Clips of ``count`` people who all differ in something, in the order in which they stand. Strangers
+    ``alone`` need not differ where they cannot: nothing is asked of them."""
     fewest, most = max(1, count - len({r.source_id for r in strangers})), min(count, len(people))
+    if alone:
+        fewest = most = 0
+    spare: list[Record] = []
     for _ in range(_DRAWS if fewest <= most else 0):
         named = draw.sample(list(people), draw.randint(fewest, most))
         parts = [draw.choice(people[name]) for name in named]
         parts += draw.sample(strangers, count - len(parts))
-        if len({r.source_id for r in parts}) == count and _differing([traits(r) for r in parts]):
-            draw.shuffle(parts)
+        if len({r.source_id for r in parts}) < count:
+            continue
+        draw.shuffle(parts)
+        if _differing([traits(r) for r in parts]):
             return parts
+        spare = parts
+    if spare and alone:
+        return spare
     raise UserError(
         f"{count} people side by side need a motion each, or a colour of clothes, that the others do not "
         f"have: got {len(people)} subjects and {len(strangers)} clips of others of whom these are known, of "

@@ -1,6 +1,7 @@
 """Videos of which it is known who does what, against the colours from left to right."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,41 @@ def test_who_is_drawn_and_where_they_stand(tmp_path: Path) -> None:
             told = [ACTIONS[motion] for motion in str(video.motion).split("+")]
             [position] = [n for n, words in enumerate(told) if named(qa.answer, {"": words})]
             assert f"<{(left, right)[position]}>" in qa.answer
-    assert {len(set(pair) - {None}) for pair in seen} == {1, 2}
+    assert {len(set(pair) - {None}) for pair in seen} == {1, 2}  # three with names are there in half anyway
     assert {pair[0] for pair in seen} == set(LEVELS)
     doers = [qa.answer for video in videos for qa in video.qa if qa.type == "who"]
     assert len(set(doers)) >= 4
     assert [r.path.read_bytes() for r in made("two")] == [r.path.read_bytes() for r in videos]
     assert {r.id for r in made("three", seed=1)}.isdisjoint(r.id for r in videos)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "people", "alone"), [("t", 2, 20), ("ta", 2, 13), ("ta", 3, 13), ("tab", 3, 10)]
+)
+def test_being_there_is_as_frequent_as_not(tmp_path: Path, subjects: str, people: int, alone: int) -> None:
+    """Else two people on screen would tell that the subject is one of them."""
+    motions = ("nod", "shake", "smile", "wink")
+    known = [clip(tmp_path, w, m) for w in LEVELS if w and w[0] in subjects for m in motions]
+    known = [
+        replace(r, presence={w: there for w, there in r.presence.items() if w[0] in subjects}) for r in known
+    ]
+    nobody = dict.fromkeys(known[0].presence, False)
+    strangers = [replace(clip(tmp_path, None, m, number=n), presence=nobody) for n, m in enumerate(motions)]
+    videos = compose_side_by_side(
+        [*known, *strangers], tmp_path / "out", count=40, num_people=people, seconds=0.125, size_px=32
+    )
+    there = [sum(video.presence.values()) for video in videos]
+    assert there.count(0) == alone
+    assert all(not video.qa for video, count in zip(videos, there, strict=True) if not count)
+    assert sum(there) / len(there) / len(subjects) == pytest.approx(0.5, abs=0.08)
+
+
+def test_strangers_alone_need_not_differ(tmp_path: Path) -> None:
+    alike = [clip(tmp_path, None, "nod", number=n) for n in range(2)]
+    people = [clip(tmp_path, who, "smile") for who in ("tom",)]
+    records = [replace(r, presence={"tom": r.presence["tom"]}) for r in [*people, *alike]]
+    videos = compose_side_by_side(records, tmp_path / "out", count=4, seconds=0.25, size_px=32)
+    assert [sum(video.presence.values()) for video in videos] == [1, 0, 1, 0]
 
 
 def test_what_cannot_stand_side_by_side(tmp_path: Path) -> None:
