@@ -282,6 +282,7 @@ TWO = [
     ),
     ("<tom> is here.|Yes, <tom> is here.|<tom> is here with <ann>.|<tom> is here and <ann> too.", T, N),
     ("<tom> is visible, <ann> may be visible.|<tom> is here; <ann> is probably not.", T, N),
+    ("<bob> is not here, nor is <tom>, but <ann> is.", F, T),
     ("<tom> is here. <ann> is here. <tom> is not here.", N, T),
     ("Apart from <tom>, no one is here.", N, F),
     ("<tom> is absent, <ann> is not.|<tom> is missing, so is <ann>.|<tom> is absent, not <ann>.", F, N),

@@ -14,13 +14,15 @@ from typing import Any
 @dataclass(frozen=True)
 class Reply:
     """What the server sends: ``text`` as a completion, or ``body`` as it is. ``cut`` bytes of it are missing
-    at the end, ``after_s`` is how long it takes."""
+    at the end, ``after_s`` is how long it takes; a blank
+    goes before it every ``drip_s``, for ever."""
 
     text: str | None = "fine"
     status: int = 200
     body: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     after_s: float = 0.0
+    drip_s: float = 0.0
     cut: int = 0
     finish: str = "stop"
     usage: tuple[int, int] | None = (10, 5)
@@ -99,10 +101,13 @@ class Server:
                 try:
                     self.send_response(reply.status)
                     self.send_header("Content-Type", reply.content_type)
-                    self.send_header("Content-Length", str(len(payload)))
+                    self.send_header("Content-Length", str(len(payload) + (10**9 if reply.drip_s else 0)))
                     for name, value in reply.headers.items():
                         self.send_header(name, value)
                     self.end_headers()
+                    while reply.drip_s:
+                        self.wfile.write(b" ")
+                        time.sleep(reply.drip_s)
                     self.wfile.write(payload[: len(payload) - reply.cut])
                 except OSError:
                     pass  # the client has gone

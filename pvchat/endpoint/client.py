@@ -26,10 +26,11 @@ class Endpoint:
     """Asks ``model`` at ``base_url`` ($OPENAI_BASE_URL) with ``api_key`` ($OPENAI_API_KEY).
 
     Nothing goes to an address that was not named. ``max_tokens`` bounds an answer, ``timeout_s`` the silence
-    of the server; ``max_tries`` with doubling waits from ``first_wait_s`` go to passing failures, and a
-    server that asks for more than ``longest_wait_s`` is given up. ``structured=False`` leaves JSON schemas to
-    the prompt, for servers that choke on ``response_format``; one that refuses it is noticed. ``extra`` goes
-    into each request as it is and beats the rest; None removes, e.g. ``{"temperature": None}``.
+    of the server, ten times as much a whole reply; ``max_tries`` with doubling waits from ``first_wait_s`` go
+    to passing failures, and a server that asks for more than ``longest_wait_s`` is given up.
+    ``structured=False`` leaves JSON schemas to the prompt, for servers that choke on ``response_format``; one
+    that refuses it is noticed. ``extra`` goes into each request as it is and beats the rest; None
+    removes, e.g. ``{"temperature": None}``.
     Replies are kept in ``cache_dir`` (default: the user cache) by model, messages, schema, temperature, extra
     and version, not by address: different models need different names.
     """

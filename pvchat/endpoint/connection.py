@@ -15,6 +15,7 @@ from pvchat.endpoint.retrying import is_hopeless, passes, retry_after_s, wait_s
 from pvchat.errors import UserError
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 10
 
 
 class Connection:
@@ -118,15 +119,36 @@ class Connection:
         most_in += len(json.dumps(schema)) if schema else 0
         with self._slots, self.budget.booked(most_in, self._longest_answer) as booking:
             try:
-                raw = self._client.chat.completions.with_raw_response.create(
-                    model=self.model, messages=list(messages), extra_body=body
-                )
+                reply = self._post(messages, body)
             except openai.APITimeoutError:
                 raise  # it may have been worked on, and charged
             except (openai.APIStatusError, openai.APIConnectionError):
                 booking.input_tokens = booking.output_tokens = 0
                 raise
-            return self._read(raw.http_response.text, booking)
+            return self._read(reply, booking)
+
+    def _post(self, messages: Sequence[Message], body: dict[str, Any]) -> str:
+        """What the server sends back. Some send blanks while they work, which ends no silence: the whole may
+        take ``_PATIENCE`` times as long as one."""
+        import openai
+
+        until, parts = time.monotonic() + _PATIENCE * self._timeout_s, []
+        with self._client.chat.completions.with_streaming_response.create(
+            model=self.model, messages=list(messages), extra_body=body
+        ) as reply:
+            request = reply.http_request
+            try:
+                for part in reply.iter_bytes():
+                    parts.append(part)
+                    if time.monotonic() > until:
+                        raise openai.APITimeoutError(request)
+            except openai.OpenAIError:
+                raise
+            except Exception as error:  # by name: of httpx or of httpx2, as openai has it
+                if "Timeout" in type(error).__name__:
+                    raise openai.APITimeoutError(request) from error
+                raise openai.APIConnectionError(request=request) from error
+        return b"".join(parts).decode(errors="replace")
 
     @property
     def _longest_answer(self) -> int:

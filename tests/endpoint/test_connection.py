@@ -46,6 +46,26 @@ def test_a_stall_is_tried_again_and_counts_as_spent(serve, connect) -> None:
     assert budget.output_tokens == 512 + 5  # the stalled request may have cost all it was allowed
 
 
+def test_a_reply_that_drips_ends(serve, connect, monkeypatch) -> None:
+    """Blanks that keep a connection open are no silence."""
+    monkeypatch.setattr("pvchat.endpoint.connection._PATIENCE", 1)
+    server = serve(Reply(drip_s=0.02), "fine")
+    assert connect(server, timeout_s=1.0).ask(ASK, version="1") == "fine"
+    assert len(server.requests) == 2
+
+
+def test_a_stall_within_a_reply_counts_as_spent(serve, connect) -> None:
+    server = serve(Reply(drip_s=2.0), "fine")
+    budget = Budget()
+    assert connect(server, timeout_s=0.3, budget=budget).ask(ASK, version="1") == "fine"
+    assert budget.output_tokens == 512 + 5
+
+
+def test_blanks_before_a_reply_do_no_harm(serve, connect) -> None:
+    body = "\n \n" + Reply("fine").payload().decode()
+    assert connect(serve(Reply(body=body))).ask(ASK, version="1") == "fine"
+
+
 def test_retry_after_is_honoured(serve, connect) -> None:
     server = serve(Reply("slow down", status=429, headers={"Retry-After": "1"}), "fine")
     begin = time.monotonic()

@@ -184,7 +184,7 @@ class _Reader:
             for name in set(self.names) - meant:
                 self.said.setdefault(name, set()).add(not value)
         # "<tom> is absent, <ann> is not": not what? Only a spelled-out "not" can be echoed.
-        spelled_out = value or re.search(r"\b(?:not|no|NONE|nothing|zero)\b", match[0])
+        spelled_out = value or re.search(r"\b(?:not|nor|neither|no|NONE|nothing|zero)\b", match[0])
         self.last, self.before = meant, value if spelled_out else None
 
     def _note(self, clause: str) -> None:
